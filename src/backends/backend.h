@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The interface between a port of the console device and the people at its other end.
+ *
+ * Two byte rings lie between the two, and two verbs go across: `pump` tells the device that there
+ * is input or room for output, `wake` tells the backend that there is output or room for input.
+ * Neither side knows more of the other. This header must not see the loop.
+ */
+#ifndef BACKENDS_BACKEND_H
+#define BACKENDS_BACKEND_H
+
+#include "base/byte_ring.h"
+
+#include <stdbool.h>
+
+struct backend;
+
+/* The device's end; embedded in whoever works the port. */
+struct backend_device {
+	/* The backend has put input into its ring, or can take output again. */
+	void (*pump)(struct backend_device *device);
+	/* The backend has finished: nothing of it is left but its memory, which is freed now. */
+	void (*stopped)(struct backend_device *device);
+	/* The person asked for the end of the whole program, or its output is closed. */
+	void (*quit)(struct backend_device *device);
+};
+
+/* The two rings of a port and its device. All of it is the device's and outlives the backend. */
+struct backend_port {
+	struct byte_ring output; /* guest to clients; what is kept of it */
+	struct byte_ring input;  /* clients to guest */
+	struct backend_device *device;
+	const char *name; /* for the log: "guest 0" */
+};
+
+struct backend_ops {
+	/*
+	 * How many bytes may be written to the output ring now, in place of its oldest if need be.
+	 * If that is 0, `pump` comes as soon as it isn't.
+	 */
+	size_t (*room)(struct backend *backend);
+	void (*wake)(struct backend *backend);
+	/* Writes out what is left for clients that take it; then `stopped`. */
+	void (*finish)(struct backend *backend);
+	/* Ends at once; then `stopped`. */
+	void (*stop)(struct backend *backend);
+	/* The process is about to be suspended, or goes on after that. May be NULL. */
+	void (*suspend)(struct backend *backend);
+	void (*resume)(struct backend *backend);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	struct backend_port *port;
+};
+
+#endif

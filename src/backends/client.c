@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/client.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The most a client is sent in one piece: clients take turns. */
+#define SEND_BYTES (128u * 1024)
+#define NAME_BYTES 64
+
+struct client {
+	struct list link;
+	struct client_set *set;
+	struct reader reader;
+	struct loop_scope scope;
+	struct loop_op input; /* waits for input, or while there is no room, for the end only */
+	struct loop_op receive;
+	struct loop_op room; /* waits until the socket takes output */
+	struct loop_op send;
+	struct loop_task flush;
+	int fd;
+	bool readable;       /* there may be input */
+	bool half_closed;    /* it sends no more */
+	bool hung_up;        /* neither way works any more, but input may be left */
+	bool watching_input; /* the armed `input` is for input, not only for the end */
+	char name[NAME_BYTES];
+
+	struct msghdr msg;
+	struct iovec iov[3]; /* the line below, then one or two pieces of the ring */
+	char line[READER_GAP_LINE_MAX];
+	size_t line_len, line_sent;
+	uint64_t skipped; /* bytes it has still to be told of */
+};
+
+static bool is_closing(const struct client *client)
+{
+	return client->scope.closing;
+}
+
+static void on_drained(struct loop_scope *scope)
+{
+	struct client *client = container_of(scope, struct client, scope);
+	struct client_set *set = client->set;
+
+	reader_deinit(&client->reader);
+	fd_close(&client->fd);
+	list_remove(&client->link);
+	free(client);
+	set->count--;
+	if (set->count == 0)
+		set->emptied(set);
+}
+
+static void close_client(struct client *client, const char *why)
+{
+	if (is_closing(client))
+		return;
+	log_debug("%s: client %s has gone%s%s", client->set->port->name, client->name,
+	          why ? ": " : "", why ? why : "");
+	loop_task_cancel(&client->flush);
+	loop_scope_close(&client->scope);
+	reader_abandon(&client->reader);
+}
+
+/* Output. */
+
+/* What is to be sent next: the rest of a line that marks a gap, then the ring's bytes. */
+static unsigned int gather(struct client *client)
+{
+	unsigned int n = 0;
+
+	client->skipped += reader_skip_gap(&client->reader);
+	if (client->line_sent == client->line_len && client->skipped > 0) {
+		client->line_len = reader_gap_line(client->line, client->skipped);
+		client->line_sent = client->skipped = 0;
+	}
+	if (client->line_sent < client->line_len)
+		client->iov[n++] = (struct iovec){
+		    client->line + client->line_sent,
+		    client->line_len - client->line_sent,
+		};
+	/* A gap that came while the line of the one before was on its way is told first. */
+	if (client->skipped == 0)
+		n += reader_spans(&client->reader, SEND_BYTES, &client->iov[n]);
+	return n;
+}
+
+/* Sends without waiting: a send that waits would read a ring that has moved on meanwhile. */
+static void on_flush(struct loop_task *task)
+{
+	struct client *client = container_of(task, struct client, flush);
+	unsigned int n = gather(client);
+
+	if (n == 0)
+		return;
+	client->msg = (struct msghdr){.msg_iov = client->iov, .msg_iovlen = n};
+	reader_sending(&client->reader);
+	loop_arm_sendmsg(&client->send, client->fd, &client->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void wake_client(struct reader *reader)
+{
+	struct client *client = container_of(reader, struct client, reader);
+
+	if (!is_closing(client) && !client->send.armed && !client->room.armed)
+		loop_flush(client->set->loop, &client->flush);
+}
+
+static void on_room(struct loop_op *op, int32_t res)
+{
+	(void)res; /* an error shows at the next send */
+	wake_client(&container_of(op, struct client, room)->reader);
+}
+
+static void on_sent(struct loop_op *op, int32_t res)
+{
+	struct client *client = container_of(op, struct client, send);
+	size_t sent = (size_t)MAX(res, 0);
+	size_t of_line = MIN(sent, client->line_len - client->line_sent);
+
+	client->line_sent += of_line;
+	reader_sent(&client->reader, sent - of_line);
+	if (is_closing(client))
+		return;
+	if (res == -EAGAIN)
+		loop_arm_poll(&client->room, client->fd, POLLOUT);
+	else if (res < 0 && res != -EINTR && res != -ENOMEM && res != -ENOBUFS)
+		close_client(client, strerror(-res));
+	else if (reader_pending(&client->reader) || client->line_sent < client->line_len)
+		wake_client(&client->reader);
+}
+
+/* Input. */
+
+static bool has_room(const struct client_set *set)
+{
+	return byte_ring_free(&set->port->input) > 0;
+}
+
+/*
+ * Waits for input. A client that can't be read from now is watched all the same, without POLLIN,
+ * for the end of its connection.
+ */
+static void watch(struct client *client)
+{
+	if (client->input.armed || client->hung_up || is_closing(client))
+		return;
+	client->watching_input = has_room(client->set) && !client->half_closed;
+	loop_arm_poll(&client->input, client->fd, client->watching_input ? POLLIN : 0);
+}
+
+static void on_input(struct loop_op *op, int32_t res)
+{
+	struct client *client = container_of(op, struct client, input);
+
+	if (is_closing(client))
+		return;
+	if (res > 0 && (res & (POLLERR | POLLHUP)))
+		client->hung_up = true;
+	if (client->hung_up && client->half_closed) {
+		close_client(client, NULL);
+		return;
+	}
+	if (res > 0 && !client->half_closed)
+		client->readable = true; /* after a hangup there may still be input */
+	if (client->readable)
+		client_set_receive(client->set);
+	else
+		watch(client);
+}
+
+static void receive(struct client *client)
+{
+	void *room;
+	size_t len = byte_ring_room(&client->set->port->input, &room);
+
+	client->set->receiving = true;
+	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);
+}
+
+/* There is nothing more to receive, for now or for ever. */
+static void end_of_input(struct client *client, int32_t res)
+{
+	bool for_now = res == -EAGAIN || res == -EINTR || res == -ENOMEM;
+
+	client->readable = false;
+	client->half_closed |= res == 0;
+	if (client->hung_up)
+		close_client(client, NULL);
+	else if (for_now || res == 0)
+		watch(client);
+	else
+		close_client(client, strerror(-res));
+}
+
+static void on_receive(struct loop_op *op, int32_t res)
+{
+	struct client *client = container_of(op, struct client, receive);
+	struct client_set *set = client->set;
+
+	set->receiving = false;
+	if (res > 0) {
+		byte_ring_commit(&set->port->input, (size_t)res);
+		set->port->device->pump(set->port->device);
+	} else if (!is_closing(client)) {
+		end_of_input(client, res);
+	}
+	/* The next one's turn. */
+	list_remove(&client->link);
+	list_append(&set->clients, &client->link);
+	client_set_receive(set);
+}
+
+static void go_on_receiving(struct client *client)
+{
+	struct client_set *set = client->set;
+
+	if (!has_room(set))
+		watch(client);
+	else if (client->readable && !set->receiving)
+		receive(client);
+	else if (!client->readable && !client->half_closed && !client->watching_input)
+		loop_cancel(&client->input); /* to be watched for input again */
+}
+
+void client_set_receive(struct client_set *set)
+{
+	list_for_each (link, &set->clients) {
+		struct client *client = container_of(link, struct client, link);
+
+		if (!is_closing(client))
+			go_on_receiving(client);
+	}
+}
+
+/* The set. */
+
+void client_set_init(struct client_set *set, struct backend_port *port, struct output *output,
+                     struct loop *loop, void (*emptied)(struct client_set *set))
+{
+	*set = (struct client_set){
+	    .port = port,
+	    .output = output,
+	    .loop = loop,
+	    .emptied = emptied,
+	};
+	list_init(&set->clients);
+}
+
+int client_new(struct client_set *set, int fd, const char *name)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client) {
+		fd_close(&fd);
+		return -ENOMEM;
+	}
+	client->set = set;
+	client->fd = fd;
+	snprintf(client->name, sizeof(client->name), "%s", name);
+	loop_scope_init(&client->scope, set->loop, on_drained);
+	loop_op_init(&client->input, &client->scope, on_input);
+	loop_op_init(&client->receive, &client->scope, on_receive);
+	loop_op_init(&client->room, &client->scope, on_room);
+	loop_op_init(&client->send, &client->scope, on_sent);
+	loop_task_init(&client->flush, on_flush);
+	reader_init(&client->reader, set->output, wake_client);
+	list_append(&set->clients, &client->link);
+	set->count++;
+	log_debug("%s: client %s has come", set->port->name, client->name);
+	wake_client(&client->reader);
+	watch(client);
+	return 0;
+}
+
+bool client_set_close_half_closed(struct client_set *set)
+{
+	list_for_each (link, &set->clients) {
+		struct client *client = container_of(link, struct client, link);
+
+		if (client->half_closed && !is_closing(client)) {
+			close_client(client, "its place was needed");
+			return true;
+		}
+	}
+	return false;
+}
+
+void client_set_close(struct client_set *set)
+{
+	list_for_each_safe (link, &set->clients)
+		close_client(container_of(link, struct client, link), NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The one table of the backends that there are.
+ */
+#ifndef BACKENDS_KINDS_H
+#define BACKENDS_KINDS_H
+
+#include "backends/backend.h"
+#include "base/log.h"
+#include "loop/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where a backend is to be found; what a kind has no use for isn't looked at. */
+struct backend_place {
+	const char *address;
+	uint16_t tcp_port;
+};
+
+struct backend_kind {
+	const char *name;
+	const char *help;         /* for --help, one line */
+	bool single;              /* there can be only one in the process */
+	bool tcp;                 /* it has a TCP port */
+	enum log_level log_level; /* unless told otherwise */
+	/* Returns 0 or -errno, having logged the cause. */
+	int (*new)(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
+	           const struct backend_place *place);
+};
+
+/* Ends with an entry without a name. The first one is the default. */
+extern const struct backend_kind backend_kinds[];
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/nested.h"
+
+#include "backends/output.h"
+#include "backends/terminal.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INPUT_BYTES  4096u
+#define OUTPUT_BYTES 16384u
+#define NOTICE_BYTES 256u
+
+/* Ctrl-], as in telnet and virsh. */
+#define ESCAPE 0x1d
+
+struct nested {
+	struct backend backend;
+	struct loop_scope scope;
+	struct output output;
+	struct reader reader;
+	struct loop_op readable, read;
+	struct loop_op writable, write;
+	struct loop_op closed; /* waits for the end of standard output */
+	struct loop_task flush;
+	int in_fd, out_fd;
+	bool terminal; /* standard input is one */
+	bool input_ended;
+	bool escaped; /* the last key was Ctrl-] */
+	size_t out_len, out_done;
+	size_t notice_len;
+	char notice[NOTICE_BYTES];
+	uint8_t in[INPUT_BYTES];
+	uint8_t out[OUTPUT_BYTES];
+};
+
+static struct nested *nested_of(struct backend *backend)
+{
+	return container_of(backend, struct nested, backend);
+}
+
+static bool is_closing(const struct nested *nested)
+{
+	return nested->scope.closing;
+}
+
+static void quit(struct nested *nested)
+{
+	nested->backend.port->device->quit(nested->backend.port->device);
+}
+
+static void wake_nested(struct reader *reader)
+{
+	struct nested *nested = container_of(reader, struct nested, reader);
+
+	if (!is_closing(nested) && !nested->write.armed && !nested->writable.armed)
+		loop_flush(nested->scope.loop, &nested->flush);
+}
+
+/* A line of ours between the guest's; the latest counts. */
+static void notify(struct nested *nested, const char *text)
+{
+	int n = snprintf(nested->notice, sizeof(nested->notice), "\r\n[vhost-user-console: %s]\r\n",
+	                 text);
+
+	nested->notice_len = MIN((size_t)n, sizeof(nested->notice) - 1);
+	wake_nested(&nested->reader);
+}
+
+/* Output. */
+
+static void append(struct nested *nested, const void *bytes, size_t len)
+{
+	memcpy(nested->out + nested->out_len, bytes, len);
+	nested->out_len += len;
+}
+
+/* Fills the empty buffer: our own lines, then the guest's bytes. */
+static void refill(struct nested *nested)
+{
+	char line[READER_GAP_LINE_MAX];
+	struct iovec spans[2];
+	uint64_t gap = reader_skip_gap(&nested->reader);
+	unsigned int n;
+
+	nested->out_len = nested->out_done = 0;
+	append(nested, nested->notice, nested->notice_len);
+	nested->notice_len = 0;
+	if (gap > 0)
+		append(nested, line, reader_gap_line(line, gap));
+	n = reader_spans(&nested->reader, sizeof(nested->out) - nested->out_len, spans);
+	for (unsigned int i = 0; i < n; i++) {
+		append(nested, spans[i].iov_base, spans[i].iov_len);
+		reader_sent(&nested->reader, spans[i].iov_len);
+	}
+}
+
+static void on_flush(struct loop_task *task)
+{
+	struct nested *nested = container_of(task, struct nested, flush);
+
+	if (nested->out_done == nested->out_len)
+		refill(nested);
+	if (nested->out_done < nested->out_len)
+		loop_arm_write(&nested->write, nested->out_fd, nested->out + nested->out_done,
+		               nested->out_len - nested->out_done);
+}
+
+static bool has_output(const struct nested *nested)
+{
+	return nested->out_done < nested->out_len || nested->notice_len > 0 ||
+	       reader_pending(&nested->reader);
+}
+
+static void on_written(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, write);
+
+	nested->out_done += (size_t)MAX(res, 0);
+	if (is_closing(nested))
+		return;
+	if (res == -EAGAIN) {
+		loop_arm_poll(&nested->writable, nested->out_fd, POLLOUT);
+	} else if (res < 0 && res != -EINTR && res != -ENOMEM) {
+		if (res != -EPIPE && res != -EIO)
+			log_error("can't write to standard output: %s", strerror(-res));
+		quit(nested);
+	} else if (has_output(nested)) {
+		wake_nested(&nested->reader);
+	}
+}
+
+static void on_writable(struct loop_op *op, int32_t res)
+{
+	(void)res;
+	wake_nested(&container_of(op, struct nested, writable)->reader);
+}
+
+static void on_closed(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, closed);
+
+	/* Files can't be watched, and needn't be. */
+	if (!is_closing(nested) && res > 0)
+		quit(nested);
+}
+
+/* Input. */
+
+static void arm_input(struct nested *nested)
+{
+	bool room = byte_ring_free(&nested->backend.port->input) > 0;
+
+	if (room && !nested->input_ended && !nested->readable.armed && !nested->read.armed)
+		loop_arm_poll(&nested->readable, nested->in_fd, POLLIN);
+}
+
+static void read_input(struct nested *nested)
+{
+	size_t room = byte_ring_free(&nested->backend.port->input);
+
+	loop_arm_read(&nested->read, nested->in_fd, nested->in, MIN(room, sizeof(nested->in)));
+}
+
+static void on_readable(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, readable);
+
+	(void)res; /* the read tells what is there */
+	if (!is_closing(nested))
+		read_input(nested);
+}
+
+static void do_command(struct nested *nested, uint8_t key)
+{
+	if (key == '.')
+		quit(nested);
+	else
+		notify(nested, "Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows this");
+}
+
+/* Gives the guest the keys, without those that are commands. */
+static void take_keys(struct nested *nested, size_t len)
+{
+	struct byte_ring *input = &nested->backend.port->input;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t key = nested->in[i];
+
+		if (key == ESCAPE && !nested->escaped) {
+			nested->escaped = true;
+			continue;
+		}
+		if (nested->escaped && key != ESCAPE)
+			do_command(nested, key);
+		else
+			byte_ring_put(input, &key, 1);
+		nested->escaped = false;
+	}
+}
+
+static void take_input(struct nested *nested, size_t len)
+{
+	if (nested->terminal)
+		take_keys(nested, len);
+	else
+		byte_ring_put(&nested->backend.port->input, nested->in, len);
+	nested->backend.port->device->pump(nested->backend.port->device);
+}
+
+/* The end of a terminal is the end of all; the end of any other input is that of input only. */
+static void end_input(struct nested *nested, int32_t res)
+{
+	nested->input_ended = true;
+	if (nested->terminal)
+		quit(nested);
+	else if (res < 0)
+		log_warning("can't read standard input: %s", strerror(-res));
+}
+
+static void on_read(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, read);
+
+	if (res > 0)
+		take_input(nested, (size_t)res);
+	if (is_closing(nested))
+		return;
+	if (res == 0 || (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOMEM))
+		end_input(nested, res);
+	arm_input(nested);
+}
+
+/* The interface. */
+
+static size_t nested_room(struct backend *backend)
+{
+	return output_room(&nested_of(backend)->output);
+}
+
+static void nested_wake(struct backend *backend)
+{
+	struct nested *nested = nested_of(backend);
+
+	output_wake(&nested->output);
+	if (!is_closing(nested))
+		arm_input(nested);
+}
+
+static void on_drained(struct loop_scope *scope)
+{
+	struct nested *nested = container_of(scope, struct nested, scope);
+	struct backend_device *device = nested->backend.port->device;
+
+	terminal_leave_raw();
+	if (nested->terminal)
+		fputc('\n', stderr);
+	reader_deinit(&nested->reader);
+	fd_close(&nested->in_fd);
+	fd_close(&nested->out_fd);
+	free(nested);
+	device->stopped(device);
+}
+
+static void nested_stop(struct backend *backend)
+{
+	loop_task_cancel(&nested_of(backend)->flush);
+	loop_scope_close(&nested_of(backend)->scope);
+}
+
+static void on_finished(struct output *output)
+{
+	nested_stop(&container_of(output, struct nested, output)->backend);
+}
+
+static void nested_finish(struct backend *backend)
+{
+	output_finish(&nested_of(backend)->output, on_finished);
+}
+
+static void nested_suspend(struct backend *backend)
+{
+	(void)backend;
+	terminal_leave_raw();
+}
+
+static void nested_resume(struct backend *backend)
+{
+	struct nested *nested = nested_of(backend);
+
+	if (nested->terminal)
+		terminal_enter_raw(nested->in_fd);
+}
+
+static const struct backend_ops nested_ops = {
+    .room = nested_room,
+    .wake = nested_wake,
+    .finish = nested_finish,
+    .stop = nested_stop,
+    .suspend = nested_suspend,
+    .resume = nested_resume,
+};
+
+/*
+ * Our own descriptor for standard input or output. Terminals and pipes are opened anew, so that
+ * O_NONBLOCK is only ours; where that can't be, and for files, whose position is shared on
+ * purpose, it is a duplicate. Returns it or -errno.
+ */
+static int open_own(int fd, int flags)
+{
+	struct stat st;
+	char path[32];
+	int own = -1;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (S_ISFIFO(st.st_mode) || isatty(fd))
+		own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return own < 0 ? -errno : own;
+}
+
+static int open_both(struct nested *nested)
+{
+	nested->in_fd = nested->out_fd = -1;
+	nested->terminal = isatty(STDIN_FILENO);
+	nested->in_fd = open_own(STDIN_FILENO, O_RDONLY);
+	nested->out_fd = open_own(STDOUT_FILENO, O_WRONLY);
+	if (nested->in_fd >= 0 && nested->out_fd >= 0)
+		return nested->terminal ? terminal_enter_raw(nested->in_fd) : 0;
+	return nested->in_fd < 0 ? nested->in_fd : nested->out_fd;
+}
+
+static void init_ops(struct nested *nested, struct loop *loop, struct backend_port *port)
+{
+	loop_scope_init(&nested->scope, loop, on_drained);
+	loop_op_init(&nested->readable, &nested->scope, on_readable);
+	loop_op_init(&nested->read, &nested->scope, on_read);
+	loop_op_init(&nested->writable, &nested->scope, on_writable);
+	loop_op_init(&nested->write, &nested->scope, on_written);
+	loop_op_init(&nested->closed, &nested->scope, on_closed);
+	loop_task_init(&nested->flush, on_flush);
+	output_init(&nested->output, port, &nested->scope);
+	reader_init(&nested->reader, &nested->output, wake_nested);
+}
+
+int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)
+{
+	struct nested *nested = calloc(1, sizeof(*nested));
+	int r;
+
+	if (!nested)
+		return -ENOMEM;
+	nested->backend = (struct backend){.ops = &nested_ops, .port = port};
+	r = open_both(nested);
+	if (r < 0) {
+		log_error("can't use standard input and output: %s", strerror(-r));
+		fd_close(&nested->in_fd);
+		fd_close(&nested->out_fd);
+		free(nested);
+		return r;
+	}
+	init_ops(nested, loop, port);
+	loop_arm_poll(&nested->closed, nested->out_fd, 0);
+	arm_input(nested);
+	if (nested->terminal)
+		notify(nested, "Ctrl-] . ends, Ctrl-] ? shows help");
+	*ret_backend = &nested->backend;
+	return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A port's output ring and its readers: clients, a terminal, later a log.
+ *
+ * Each reader has a place of its own in the ring. What happens when the ring is full stands in
+ * one function, output_room(): a reader that makes progress holds the guest up, so that it loses
+ * nothing; one that has made none for OUTPUT_PATIENCE_MS lags, and doesn't hold the guest up again
+ * until it has caught up; with no reader, or lagging ones only, the oldest bytes go.
+ */
+#ifndef BACKENDS_OUTPUT_H
+#define BACKENDS_OUTPUT_H
+
+#include "backends/backend.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+/* How long a reader without progress holds the guest up. */
+#define OUTPUT_PATIENCE_MS 10
+/* How long one without progress holds up the end of the process, when there is time to finish. */
+#define OUTPUT_FINISH_MS 1000
+
+struct output {
+	struct backend_port *port;
+	struct list readers;
+	struct loop_timer patience;
+	uint64_t held_since;                     /* loop time; valid while `held` */
+	bool held;                               /* the device was told that there is no room */
+	void (*finished)(struct output *output); /* set while finishing */
+};
+
+struct reader {
+	struct list link;
+	struct output *output;
+	uint64_t pos;
+	uint64_t sending_from; /* while `sending`: bytes from here on must stay where they are */
+	uint64_t progress_ms;  /* loop time of the last progress */
+	bool sending;
+	bool lagging;
+	void (*wake)(struct reader *reader);
+};
+
+void output_init(struct output *output, struct backend_port *port, struct loop_scope *scope);
+
+/* backend_ops.room: how many bytes the device may write now. */
+size_t output_room(struct output *output);
+
+/* Wakes the readers that have something to read. */
+void output_wake(struct output *output);
+
+/*
+ * Calls `finished`, once and never before this returns, when every reader is at the end or has
+ * made no progress for OUTPUT_FINISH_MS.
+ */
+void output_finish(struct output *output, void (*finished)(struct output *output));
+
+/*
+ * A reader of everything since the port's beginning: it is sent what is kept, and told of the rest
+ * as of any other gap.
+ */
+void reader_init(struct reader *reader, struct output *output, void (*wake)(struct reader *reader));
+void reader_deinit(struct reader *reader);
+
+/* It won't read any more, though what it was sending may still be on its way. */
+void reader_abandon(struct reader *reader);
+
+/*
+ * How many bytes were overwritten before this reader came to them; it goes on behind them. To be
+ * called before reader_spans().
+ */
+uint64_t reader_skip_gap(struct reader *reader);
+
+/* The line that tells a reader of `gap` missing bytes. Returns its length. */
+#define READER_GAP_LINE_MAX 96
+size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap);
+
+/* Whether there is anything to read. */
+bool reader_pending(const struct reader *reader);
+
+/* Up to `len` of the bytes to read next, in one or two pieces. Returns the number of pieces. */
+unsigned int reader_spans(const struct reader *reader, size_t len, struct iovec ret_spans[2]);
+
+/* The bytes of reader_spans() are on their way, and stay where they are until reader_sent(). */
+void reader_sending(struct reader *reader);
+void reader_sent(struct reader *reader, size_t len);
+
+#endif

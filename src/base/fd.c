@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "base/fd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+void fd_close(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
+int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+void fd_replace(int *fd, int with)
+{
+	fd_close(fd);
+	*fd = with;
+}
+
+int fd_set_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+void fd_bag_init(struct fd_bag *bag)
+{
+	for (unsigned int i = 0; i < FD_BAG_MAX; i++)
+		bag->fd[i] = -1;
+	bag->count = 0;
+}
+
+int fd_bag_take(struct fd_bag *bag, unsigned int i)
+{
+	assert(i < bag->count);
+	return fd_take(&bag->fd[i]);
+}
+
+void fd_bag_close(struct fd_bag *bag)
+{
+	for (unsigned int i = 0; i < bag->count; i++)
+		fd_close(&bag->fd[i]);
+	bag->count = 0;
+}
+
+bool fd_is_eventfd(int fd)
+{
+	/* No call asks an anonymous inode for its kind; its name in /proc is the kernel's answer.
+	 */
+	static const char kind[] = "anon_inode:[eventfd]";
+	char path[32], target[sizeof(kind) + 1];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	return n == (ssize_t)sizeof(kind) - 1 && memcmp(target, kind, sizeof(kind) - 1) == 0;
+}
+
+bool fd_is_stream_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+int fd_inspect_memory(int fd, uint64_t *ret_size, uint64_t *ret_page_size)
+{
+	struct stat st;
+	struct statfs fs;
+
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC))
+		return -EMEDIUMTYPE;
+	*ret_size = (uint64_t)st.st_size;
+	*ret_page_size =
+	    fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * File descriptors: closing them once, carrying them with a message, and telling their kinds.
+ */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The most descriptors a vhost-user message carries: one a region of SET_MEM_TABLE. */
+#define FD_BAG_MAX 8
+
+/* The descriptors that came with one message. Whoever needs one takes it; the rest are closed. */
+struct fd_bag {
+	int fd[FD_BAG_MAX];
+	unsigned int count;
+};
+
+/* Closes *fd if it is open, and sets it to -1. errno stays as it was. */
+void fd_close(int *fd);
+
+/* Moves the descriptor out of *fd, which becomes -1. */
+int fd_take(int *fd);
+
+/* Replaces *fd by `with`, closing what it held. */
+void fd_replace(int *fd, int with);
+
+/* Sets O_NONBLOCK on the open file. Returns 0 or -errno. */
+int fd_set_nonblock(int fd);
+
+void fd_bag_init(struct fd_bag *bag);
+
+/* Takes descriptor `i` out of the bag; it is the caller's from then on. */
+int fd_bag_take(struct fd_bag *bag, unsigned int i);
+
+/* Closes whatever nobody took. */
+void fd_bag_close(struct fd_bag *bag);
+
+/* True for an eventfd, the only kind a vring may be kicked or called through. */
+bool fd_is_eventfd(int fd);
+
+/* True for a stream socket. */
+bool fd_is_stream_socket(int fd);
+
+/*
+ * Looks at a file that is to be mapped as guest memory. It has to be a regular file that lives in
+ * memory (memfd, tmpfs, hugetlbfs): a page fault on any other could wait for a disk or a network,
+ * and all guests with it. Writes its size and the unit of its pages, both in bytes. Returns 0,
+ * -EMEDIUMTYPE for another kind of file, or -errno.
+ */
+int fd_inspect_memory(int fd, uint64_t *ret_size, uint64_t *ret_page_size);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The log: one line an event, on standard error.
+ *
+ * It never waits: a line for which standard error has no room is counted, and the count is told
+ * when there is room again.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+};
+
+/*
+ * How often one source, a guest say, may speak: LOG_LIMIT_BURST lines at once, then one a
+ * second. What it says beyond that is counted and told with its next line.
+ */
+#define LOG_LIMIT_BURST 10
+
+struct log_limit {
+	uint64_t until_ms; /* the time at which all of the burst is used up and paid back again */
+	unsigned int suppressed;
+};
+
+void log_set_level(enum log_level level);
+
+/* In a terminal's raw mode a line has to end in CR LF. */
+void log_set_raw_terminal(bool raw);
+
+__attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
+
+/* The same for lines that a peer can cause at will. */
+__attribute__((format(printf, 3, 4))) void log_limited(struct log_limit *limit,
+                                                       enum log_level level, const char *format,
+                                                       ...);
+
+#define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "base/unix_socket.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Guests' frontends come one at a time. */
+#define BACKLOG 8
+
+static int open_folder(const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	char folder[PATH_MAX];
+	int fd;
+
+	*ret_name = slash ? slash + 1 : path;
+	if (len >= sizeof(folder))
+		return -ENAMETOOLONG;
+	/* "name" is in ".", "/name" in "/". */
+	snprintf(folder, sizeof(folder), "%.*s", (int)len, path);
+	fd = open(!slash ? "." : len == 0 ? "/" : folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Whether nobody has the socket any more. Asking with another type of socket doesn't disturb a
+ * live owner: the kernel refuses it before the owner would see it.
+ */
+static bool is_stale(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
+	             errno == ECONNREFUSED;
+
+	fd_close(&fd);
+	return stale;
+}
+
+static int try_bind(int fd, const struct sockaddr_un *addr, mode_t mode)
+{
+	/* The mask is the only way to give a socket's file its mode before others can see it. */
+	mode_t before = umask(~mode & 0777);
+	int r = bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? -errno : 0;
+
+	umask(before);
+	return r;
+}
+
+/* In place of what a process that was killed has left behind. */
+static int bind_anew(int fd, const struct sockaddr_un *addr, mode_t mode)
+{
+	int r = try_bind(fd, addr, mode);
+
+	if (r == -EADDRINUSE && is_stale(addr) && unlink(addr->sun_path) == 0)
+		r = try_bind(fd, addr, mode);
+	return r;
+}
+
+static int bind_and_listen(int fd, const struct sockaddr_un *addr, mode_t mode, gid_t group,
+                           struct unix_socket_file *file)
+{
+	struct stat st;
+	int r = bind_anew(fd, addr, mode);
+
+	if (r < 0)
+		return r;
+	if (fstatat(file->dir_fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	/* Nobody can connect before this process listens. */
+	if ((group != (gid_t)-1 &&
+	     fchownat(file->dir_fd, file->name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) < 0) ||
+	    listen(fd, BACKLOG) < 0) {
+		r = -errno;
+		unlinkat(file->dir_fd, file->name, 0);
+	}
+	return r;
+}
+
+int unix_socket_listen(const char *path, mode_t mode, gid_t group,
+                       struct unix_socket_file *ret_file)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct unix_socket_file file = {0};
+	int fd, r;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	file.dir_fd = open_folder(path, &file.name);
+	if (file.dir_fd < 0)
+		return file.dir_fd;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	r = fd < 0 ? -errno : bind_and_listen(fd, &addr, mode, group, &file);
+	if (r < 0) {
+		fd_close(&fd);
+		fd_close(&file.dir_fd);
+		return r;
+	}
+	*ret_file = file;
+	return fd;
+}
+
+void unix_socket_remove(struct unix_socket_file *file)
+{
+	struct stat st;
+
+	if (file->dir_fd < 0)
+		return;
+	if (fstatat(file->dir_fd, file->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_dev == file->dev && st.st_ino == file->ino)
+		unlinkat(file->dir_fd, file->name, 0);
+	fd_close(&file->dir_fd);
+}

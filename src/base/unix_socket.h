@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Listening Unix sockets: made with their permissions from the first moment on, in place of a
+ * dead one but never of a live one, and removed only while they are still ours.
+ */
+#ifndef BASE_UNIX_SOCKET_H
+#define BASE_UNIX_SOCKET_H
+
+#include <sys/types.h>
+
+/* What it takes to remove a socket's file again. */
+struct unix_socket_file {
+	int dir_fd;       /* its folder, as it was when the socket was made */
+	const char *name; /* in that folder; in the caller's path */
+	dev_t dev;
+	ino_t ino;
+};
+
+/*
+ * Makes a listening socket at `path` with file mode `mode` and, unless (gid_t)-1, group `group`.
+ * `path` has to live as long as *ret_file. Returns the descriptor, or -errno: -EADDRINUSE if a
+ * live process has it, -ENAMETOOLONG if a socket's path can't be that long.
+ */
+int unix_socket_listen(const char *path, mode_t mode, gid_t group,
+                       struct unix_socket_file *ret_file);
+
+/* Removes the file, unless another has taken its place, and closes the folder. */
+void unix_socket_remove(struct unix_socket_file *file);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "daemon.h"
+
+#include "base/arena.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/unix_socket.h"
+#include "guest.h"
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Entries of the submission queue: some for everybody, and some for each guest. */
+#define ENTRIES_BASE      64u
+#define ENTRIES_PER_GUEST 4u
+#define ENTRIES_MAX       32768u
+
+struct daemon_guest {
+	struct guest guest;
+	struct unix_socket_file file; /* dir_fd is -1 if there is none */
+	struct daemon *daemon;
+};
+
+struct daemon {
+	const struct config *config;
+	struct arena arena;
+	struct loop *loop;
+	struct loop_scope scope;
+	struct loop_op signals;
+	int signal_fd;
+	struct daemon_guest *guests;
+	unsigned int started, stopped;
+	bool stopping;
+};
+
+/* The end: guests, then the signals, then the loop. */
+
+static void stop_scope_if_done(struct daemon *daemon)
+{
+	if (daemon->stopping && daemon->stopped == daemon->started)
+		loop_scope_close(&daemon->scope);
+}
+
+static void stop(struct daemon *daemon, bool finish)
+{
+	if (daemon->stopping)
+		return;
+	daemon->stopping = true;
+	for (unsigned int i = 0; i < daemon->started; i++) {
+		unix_socket_remove(&daemon->guests[i].file);
+		guest_stop(&daemon->guests[i].guest, finish);
+	}
+	stop_scope_if_done(daemon);
+}
+
+static void on_drained(struct loop_scope *scope)
+{
+	loop_stop(scope->loop);
+}
+
+static struct daemon *daemon_of(struct guest *guest)
+{
+	return container_of(guest, struct daemon_guest, guest)->daemon;
+}
+
+static void on_guest_stopped(struct guest *guest)
+{
+	daemon_of(guest)->stopped++;
+	stop_scope_if_done(daemon_of(guest));
+}
+
+static void on_guest_quit(struct guest *guest, bool finish)
+{
+	stop(daemon_of(guest), finish);
+}
+
+static const struct guest_ops guest_ops = {
+    .stopped = on_guest_stopped,
+    .quit = on_guest_quit,
+};
+
+/* Signals. */
+
+/* SIGTSTP from outside: the terminal is given back while the process is stopped. */
+static void suspend(struct daemon *daemon)
+{
+	for (unsigned int i = 0; i < daemon->started; i++)
+		guest_suspend(&daemon->guests[i].guest);
+	kill(getpid(), SIGSTOP);
+}
+
+static void resume(struct daemon *daemon)
+{
+	for (unsigned int i = 0; i < daemon->started; i++)
+		guest_resume(&daemon->guests[i].guest);
+}
+
+static void take_signal(struct daemon *daemon, uint32_t signal)
+{
+	switch (signal) {
+	case SIGTERM:
+	case SIGINT:
+		stop(daemon, false);
+		break;
+	case SIGTSTP:
+		suspend(daemon);
+		break;
+	case SIGCONT:
+		resume(daemon);
+		break;
+	case SIGHUP: /* kept for logs to be opened anew; a terminal that is gone is noticed by
+	                itself */
+	default:
+		break;
+	}
+}
+
+static void on_signals(struct loop_op *op, int32_t res)
+{
+	struct daemon *daemon = container_of(op, struct daemon, signals);
+	struct signalfd_siginfo info;
+
+	(void)res;
+	while (!daemon->scope.closing &&
+	       read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info))
+		take_signal(daemon, info.ssi_signo);
+	if (!daemon->scope.closing)
+		loop_arm_poll(&daemon->signals, daemon->signal_fd, POLLIN);
+}
+
+static int take_over_signals(struct daemon *daemon)
+{
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned int i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(&set, taken[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return daemon->signal_fd < 0 ? -errno : 0;
+}
+
+/* The start. */
+
+static int make_loop(struct daemon *daemon)
+{
+	struct loop_config config = {.entries = ENTRIES_BASE};
+	unsigned int wanted = ENTRIES_BASE + ENTRIES_PER_GUEST * daemon->config->guests_count;
+	int r;
+
+	while (config.entries < MIN(wanted, ENTRIES_MAX))
+		config.entries *= 2;
+	config.cq_entries = 2 * config.entries;
+	r = loop_new(&daemon->loop, &config);
+	if (r == -EPERM || r == -ENOSYS || r == -EACCES)
+		log_error("io_uring is switched off (%s): allow it with 'sysctl "
+		          "kernel.io_uring_disabled=0', and in a container by a seccomp profile "
+		          "with the io_uring_* calls",
+		          strerror(-r));
+	else if (r == -EINVAL)
+		log_error("this kernel's io_uring is too old: Linux 6.1 or newer is needed");
+	else if (r < 0)
+		log_error("can't set up io_uring: %s", strerror(-r));
+	return r;
+}
+
+/* Each guest may need a few dozen: the soft limit is for programs that use select(). */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int make_arena(struct daemon *daemon)
+{
+	size_t size = 0;
+	int r;
+
+	for (unsigned int i = 0; i < daemon->config->guests_count; i++)
+		size += guest_arena_size(&daemon->config->guests[i]);
+	r = arena_init(&daemon->arena, size);
+	if (r < 0)
+		log_error("no memory for the kept output of %u guests: %s",
+		          daemon->config->guests_count, strerror(-r));
+	return r;
+}
+
+static int init(struct daemon *daemon)
+{
+	int r;
+
+	raise_fd_limit();
+	r = make_arena(daemon);
+	if (r < 0)
+		return r;
+	r = make_loop(daemon);
+	if (r < 0)
+		return r;
+	r = take_over_signals(daemon);
+	if (r < 0)
+		return r;
+	daemon->guests = calloc(daemon->config->guests_count, sizeof(*daemon->guests));
+	if (!daemon->guests)
+		return -ENOMEM;
+	loop_scope_init(&daemon->scope, daemon->loop, on_drained);
+	loop_op_init(&daemon->signals, &daemon->scope, on_signals);
+	loop_arm_poll(&daemon->signals, daemon->signal_fd, POLLIN);
+	return 0;
+}
+
+static void deinit(struct daemon *daemon)
+{
+	loop_free(daemon->loop);
+	free(daemon->guests);
+	fd_close(&daemon->signal_fd);
+	arena_deinit(&daemon->arena);
+}
+
+static int listen_for(struct daemon_guest *at, const struct guest_config *config)
+{
+	int fd = unix_socket_listen(config->socket_path, config->socket_mode, config->socket_group,
+	                            &at->file);
+
+	if (fd == -EADDRINUSE)
+		log_error("%s: another process uses this socket", config->socket_path);
+	else if (fd == -ENAMETOOLONG)
+		log_error("%s: too long for a socket's path", config->socket_path);
+	else if (fd < 0)
+		log_error("%s: can't listen: %s", config->socket_path, strerror(-fd));
+	return fd;
+}
+
+/* A socket that was handed over: whether it listens, or is the frontend's already. */
+static int judge_handed_over(int fd, bool *ret_listens)
+{
+	int listens;
+	socklen_t len = sizeof(listens);
+
+	if (!fd_is_stream_socket(fd) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0) {
+		log_error("--fd=%d: not a stream socket", fd);
+		return -ENOTSOCK;
+	}
+	*ret_listens = listens;
+	return 0;
+}
+
+static int start_guest(struct daemon *daemon, unsigned int i)
+{
+	const struct guest_config *config = &daemon->config->guests[i];
+	struct daemon_guest *at = &daemon->guests[i];
+	int fd = config->fd, r = 0;
+	bool listens = true;
+
+	at->daemon = daemon;
+	at->file.dir_fd = -1;
+	if (fd >= 0)
+		r = judge_handed_over(fd, &listens);
+	else
+		r = fd = listen_for(at, config);
+	if (r < 0)
+		return r;
+	r = guest_start(&at->guest, &guest_ops, daemon->loop, &daemon->arena, config, i,
+	                listens ? fd : -1, listens ? -1 : fd);
+	if (r < 0)
+		unix_socket_remove(&at->file);
+	else
+		daemon->started++;
+	return r;
+}
+
+int daemon_run(const struct config *config)
+{
+	struct daemon daemon = {.config = config, .signal_fd = -1, .arena = {.fd = -1}};
+	int r, start = init(&daemon);
+
+	if (start < 0) {
+		deinit(&daemon);
+		return start;
+	}
+	for (unsigned int i = 0; i < config->guests_count && start == 0; i++)
+		start = start_guest(&daemon, i);
+	if (start < 0)
+		stop(&daemon, false);
+	else
+		log_info("%u guests can connect", config->guests_count);
+	r = loop_run(daemon.loop);
+	if (r < 0) {
+		log_error("io_uring has failed: %s", strerror(-r));
+		return r;
+	}
+	deinit(&daemon);
+	return start;
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "guest.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How long to wait with accepting after the system was short of descriptors or memory. */
+#define SHORTAGE_MS 100
+
+/* Vrings. */
+
+static struct guest *guest_of(struct session *session)
+{
+	return container_of(session, struct guest, session);
+}
+
+static unsigned int index_of(const struct guest_vring *vring)
+{
+	return (unsigned int)(vring - vring->guest->vrings);
+}
+
+static void signal_sink(struct guest *guest, struct eventfd_sink *sink)
+{
+	if (!guest->connection.closing)
+		eventfd_sink_signal(sink);
+}
+
+static void tell_if_broken(struct guest *guest, unsigned int i)
+{
+	struct guest_vring *vring = &guest->vrings[i];
+	const char *broken = guest->virtqs[i].broken;
+
+	if (broken && vring->told_broken != broken) {
+		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: vring %u is broken: %s",
+		            guest->name, i, broken);
+		signal_sink(guest, &vring->err);
+	}
+	vring->told_broken = broken;
+}
+
+/* Does what has to follow a pump. */
+static void follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
+{
+	if (outcome.call)
+		signal_sink(guest, &guest->vrings[i].call);
+	if (outcome.moved)
+		guest->backend->ops->wake(guest->backend);
+	tell_if_broken(guest, i);
+}
+
+static void queue_pump(struct guest *guest, unsigned int i)
+{
+	loop_work(guest->loop, &guest->vrings[i].pump);
+}
+
+static void on_pump(struct loop_task *task)
+{
+	struct guest_vring *vring = container_of(task, struct guest_vring, pump);
+	struct guest *guest = vring->guest;
+	struct port_outcome outcome;
+
+	if (!guest->connected || !session_vring_runs(&guest->session, index_of(vring)))
+		return;
+	outcome = console_pump(&guest->console, index_of(vring));
+	if (outcome.again)
+		queue_pump(guest, index_of(vring));
+	follow_up(guest, index_of(vring), outcome);
+}
+
+static void on_kicked(struct eventfd_source *kick)
+{
+	struct guest_vring *vring = container_of(kick, struct guest_vring, kick);
+
+	queue_pump(vring->guest, index_of(vring));
+}
+
+static void init_vrings(struct guest *guest)
+{
+	for (unsigned int i = 0; i < GUEST_VRINGS; i++) {
+		struct guest_vring *vring = &guest->vrings[i];
+
+		vring->guest = guest;
+		vring->told_broken = NULL;
+		loop_task_init(&vring->pump, on_pump);
+		eventfd_source_init(&vring->kick, &guest->connection, on_kicked);
+		eventfd_sink_init(&vring->call, &guest->connection);
+		eventfd_sink_init(&vring->err, &guest->connection);
+	}
+}
+
+static void deinit_vrings(struct guest *guest)
+{
+	for (unsigned int i = 0; i < GUEST_VRINGS; i++) {
+		struct guest_vring *vring = &guest->vrings[i];
+
+		loop_task_cancel(&vring->pump);
+		eventfd_source_deinit(&vring->kick);
+		eventfd_sink_deinit(&vring->call);
+		eventfd_sink_deinit(&vring->err);
+	}
+}
+
+/* What the session asks for. */
+
+static void on_vring_runs(struct session *session, unsigned int i)
+{
+	queue_pump(guest_of(session), i);
+}
+
+static void on_vring_settle(struct session *session, unsigned int i)
+{
+	struct guest *guest = guest_of(session);
+
+	follow_up(guest, i, console_settle(&guest->console, i));
+}
+
+static void on_vring_lost(struct session *session, unsigned int i)
+{
+	struct guest *guest = guest_of(session);
+
+	log_limited(&guest->limit, LOG_LEVEL_WARNING,
+	            "%s: vring %u has stopped: it isn't in guest memory any more", guest->name, i);
+	signal_sink(guest, &guest->vrings[i].err);
+}
+
+static void on_set_kick(struct session *session, unsigned int i, int fd)
+{
+	eventfd_source_set(&guest_of(session)->vrings[i].kick, fd);
+}
+
+static void on_set_call(struct session *session, unsigned int i, int fd)
+{
+	eventfd_sink_set(&guest_of(session)->vrings[i].call, fd);
+}
+
+static void on_set_err(struct session *session, unsigned int i, int fd)
+{
+	eventfd_sink_set(&guest_of(session)->vrings[i].err, fd);
+}
+
+static void on_read_config(struct session *session, uint32_t offset, uint8_t *ret_bytes,
+                           uint32_t len)
+{
+	console_read_config(&guest_of(session)->console, offset, ret_bytes, len);
+}
+
+/* Nothing in the space may be written by a driver but for features that aren't offered. */
+static void on_write_config(struct session *session, uint32_t offset, const uint8_t *bytes,
+                            uint32_t len)
+{
+	(void)session, (void)offset, (void)bytes, (void)len;
+}
+
+static const struct session_ops session_ops = {
+    .vring_runs = on_vring_runs,
+    .vring_settle = on_vring_settle,
+    .vring_lost = on_vring_lost,
+    .set_kick = on_set_kick,
+    .set_call = on_set_call,
+    .set_err = on_set_err,
+    .read_config = on_read_config,
+    .write_config = on_write_config,
+};
+
+/* The frontend's connection. */
+
+/* The backend goes last: what the frontend leaves behind still goes to its clients. */
+static void frontend_part_drained(struct guest *guest)
+{
+	const struct backend_ops *backend = guest->backend->ops;
+
+	guest->frontend_parts--;
+	if (!guest->stopping || guest->frontend_parts > 0)
+		return;
+	if (guest->finishing)
+		backend->finish(guest->backend);
+	else
+		backend->stop(guest->backend);
+}
+
+static void on_channel_ended(struct channel *channel, const char *why)
+{
+	struct guest *guest = container_of(channel, struct guest, channel);
+
+	if (why)
+		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: frontend closed: %s",
+		            guest->name, why);
+	else
+		log_limited(&guest->limit, LOG_LEVEL_INFO, "%s: frontend gone", guest->name);
+	loop_scope_close(&guest->connection);
+}
+
+static void on_connection_drained(struct loop_scope *scope);
+
+static void connect_frontend(struct guest *guest, int fd)
+{
+	log_limited(&guest->limit, LOG_LEVEL_INFO, "%s: frontend connected", guest->name);
+	loop_scope_init(&guest->connection, guest->loop, on_connection_drained);
+	guest->connected = true;
+	guest->frontend_parts++;
+	init_vrings(guest);
+	channel_start(&guest->channel, &guest->session, &guest->connection, fd, guest->name,
+	              on_channel_ended);
+}
+
+static void on_connection_drained(struct loop_scope *scope)
+{
+	struct guest *guest = container_of(scope, struct guest, connection);
+
+	session_reset(&guest->session);
+	deinit_vrings(guest);
+	channel_deinit(&guest->channel);
+	guest->connected = false;
+	if (!guest->stopping && guest->next_fd >= 0)
+		connect_frontend(guest, fd_take(&guest->next_fd));
+	else if (!guest->stopping && guest->listen_fd < 0)
+		guest->ops->quit(guest, true);
+	frontend_part_drained(guest);
+}
+
+/* There is one frontend at a time, and a dead one is soon found out. */
+static void take_frontend(struct guest *guest, int fd)
+{
+	if (!guest->connected) {
+		connect_frontend(guest, fd);
+		return;
+	}
+	if (!guest->connection.closing && !channel_is_hung_up(&guest->channel)) {
+		log_limited(&guest->limit, LOG_LEVEL_WARNING,
+		            "%s: a second frontend was turned away", guest->name);
+		fd_close(&fd);
+		return;
+	}
+	fd_replace(&guest->next_fd, fd);
+}
+
+static void on_accept(struct loop_op *op, int32_t res)
+{
+	struct guest *guest = container_of(op, struct guest, accept);
+
+	if (op->scope->closing) {
+		if (res >= 0)
+			fd_close(&(int){res});
+		return;
+	}
+	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
+		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: a frontend has to wait: %s",
+		            guest->name, strerror(-res));
+		loop_timer_arm(&guest->shortage, SHORTAGE_MS);
+		return;
+	}
+	loop_arm_accept(&guest->accept, guest->listen_fd);
+	if (res >= 0)
+		take_frontend(guest, res);
+}
+
+static void on_shortage_over(struct loop_op *op, int32_t res)
+{
+	struct guest *guest = container_of(op, struct guest, shortage.op);
+
+	(void)res;
+	if (!op->scope->closing)
+		loop_arm_accept(&guest->accept, guest->listen_fd);
+}
+
+/* What the backend asks for. */
+
+static void on_device_pump(struct backend_device *device)
+{
+	struct guest *guest = container_of(device, struct guest, device);
+
+	if (!guest->connected)
+		return;
+	for (unsigned int i = 0; i < CONSOLE_VRINGS; i++)
+		queue_pump(guest, i);
+}
+
+static void on_backend_stopped(struct backend_device *device)
+{
+	struct guest *guest = container_of(device, struct guest, device);
+
+	guest->backend = NULL;
+	guest->ops->stopped(guest);
+}
+
+static void on_backend_quit(struct backend_device *device)
+{
+	struct guest *guest = container_of(device, struct guest, device);
+
+	guest->ops->quit(guest, false);
+}
+
+/* Start and stop. */
+
+static void on_life_drained(struct loop_scope *scope)
+{
+	struct guest *guest = container_of(scope, struct guest, life);
+
+	fd_close(&guest->listen_fd);
+	fd_close(&guest->next_fd);
+	frontend_part_drained(guest);
+}
+
+size_t guest_arena_size(const struct guest_config *config)
+{
+	return arena_round(2 * sizeof(struct byte_ring_state) + session_record_size(GUEST_VRINGS)) +
+	       arena_round(GUEST_INPUT_BYTES) + arena_round(config->history);
+}
+
+/* Everything that must outlive the process, in the arena. */
+static struct session_record *lay_out(struct guest *guest, struct arena *arena)
+{
+	size_t history = guest->config->history;
+	struct byte_ring_state *states = arena_take(arena, 2 * sizeof(struct byte_ring_state) +
+	                                                       session_record_size(GUEST_VRINGS));
+
+	byte_ring_init(&guest->port.output, &states[0], arena_take(arena, history), history);
+	byte_ring_init(&guest->port.input, &states[1], arena_take(arena, GUEST_INPUT_BYTES),
+	               GUEST_INPUT_BYTES);
+	return (struct session_record *)(void *)&states[2];
+}
+
+static void init_guest(struct guest *guest, struct arena *arena)
+{
+	struct request_limits limits = {
+	    .vrings = GUEST_VRINGS,
+	    .vring_size = guest->config->max_queue_size,
+	};
+
+	guest->device = (struct backend_device){
+	    .pump = on_device_pump,
+	    .stopped = on_backend_stopped,
+	    .quit = on_backend_quit,
+	};
+	guest->port.device = &guest->device;
+	guest->port.name = guest->name;
+	loop_scope_init(&guest->life, guest->loop, on_life_drained);
+	loop_op_init(&guest->accept, &guest->life, on_accept);
+	loop_timer_init(&guest->shortage, &guest->life, on_shortage_over);
+	session_init(&guest->session, &session_ops, lay_out(guest, arena), guest->virtqs, &limits,
+	             CONSOLE_FEATURES);
+}
+
+int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+                struct arena *arena, const struct guest_config *config, unsigned int index,
+                int listen_fd, int connected_fd)
+{
+	int r;
+
+	*guest = (struct guest){
+	    .ops = ops,
+	    .config = config,
+	    .loop = loop,
+	    .listen_fd = listen_fd,
+	    .next_fd = -1,
+	};
+	snprintf(guest->name, sizeof(guest->name), "guest %u", index);
+	init_guest(guest, arena);
+	r = config->backend->new (&guest->backend, loop, &guest->port, &config->place);
+	if (r < 0) {
+		fd_close(&guest->listen_fd);
+		fd_close(&connected_fd);
+		return r;
+	}
+	console_init(&guest->console, guest->virtqs, guest->backend);
+	guest->frontend_parts = 1;
+	if (listen_fd >= 0)
+		loop_arm_accept(&guest->accept, listen_fd);
+	else
+		connect_frontend(guest, connected_fd);
+	return 0;
+}
+
+void guest_stop(struct guest *guest, bool finish)
+{
+	if (guest->stopping)
+		return;
+	guest->stopping = true;
+	guest->finishing = finish;
+	loop_scope_close(&guest->life);
+	if (guest->connected)
+		loop_scope_close(&guest->connection);
+}
+
+void guest_suspend(struct guest *guest)
+{
+	if (guest->backend && guest->backend->ops->suspend)
+		guest->backend->ops->suspend(guest->backend);
+}
+
+void guest_resume(struct guest *guest)
+{
+	if (guest->backend && guest->backend->ops->resume)
+		guest->backend->ops->resume(guest->backend);
+}

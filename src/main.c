@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Options, daemon, exit code.
+ */
+#include "base/log.h"
+#include "daemon.h"
+#include "options.h"
+
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+	struct config config;
+	int exit_code;
+
+	switch (options_parse(argc, argv, &config)) {
+	case OPTIONS_RUN:
+		break;
+	case OPTIONS_DONE:
+		return EXIT_SUCCESS;
+	default:
+		return OPTIONS_USAGE_EXIT;
+	}
+	log_set_level(config.log_level);
+	exit_code = daemon_run(&config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	options_free(&config);
+	return exit_code;
+}

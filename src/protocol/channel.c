@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "protocol/channel.h"
+
+#include "base/macros.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+static void receive_more(struct channel *channel);
+
+/* Answers. */
+
+static void send_more(struct channel *channel)
+{
+	channel->iov = (struct iovec){
+	    .iov_base = (uint8_t *)&channel->answer + channel->done,
+	    .iov_len = channel->answer_len - channel->done,
+	};
+	channel->msg = (struct msghdr){.msg_iov = &channel->iov, .msg_iovlen = 1};
+	loop_arm_sendmsg(&channel->send, channel->fd, &channel->msg, MSG_NOSIGNAL);
+}
+
+static void on_sent(struct loop_op *op, int32_t res)
+{
+	struct channel *channel = container_of(op, struct channel, send);
+
+	if (channel->scope->closing)
+		return;
+	if (res < 0 && res != -EINTR && res != -EAGAIN && res != -ENOMEM) {
+		channel->ended(channel, res == -EPIPE ? NULL : strerror(-res));
+		return;
+	}
+	channel->done += (size_t)MAX(res, 0);
+	if (channel->done < channel->answer_len) {
+		send_more(channel);
+		return;
+	}
+	channel->done = 0;
+	receive_more(channel);
+}
+
+static void answer(struct channel *channel, const void *payload, uint32_t size)
+{
+	channel->answer.header = (struct wire_header){
+	    .request = channel->header.request,
+	    .flags = le32_of(WIRE_VERSION | WIRE_REPLY),
+	    .size = le32_of(size),
+	};
+	memcpy(channel->answer.payload, payload, size);
+	channel->answer_len = sizeof(channel->answer.header) + size;
+	channel->done = 0;
+	send_more(channel);
+}
+
+/* "REPLY_ACK": zero for done, anything else for refused. */
+static void acknowledge(struct channel *channel, bool refused)
+{
+	le64 wire = le64_of(refused ? 1 : 0);
+
+	answer(channel, &wire, sizeof(wire));
+}
+
+/* Messages. */
+
+static const char *handle_request(struct channel *channel, struct session_reply *reply)
+{
+	struct request request;
+	enum request_verdict verdict;
+
+	verdict = request_parse(&channel->parsed, channel->payload, channel->fds.count,
+	                        &channel->session->limits, &request);
+	if (verdict != REQUEST_OK)
+		return request_verdict_text(verdict);
+	session_handle(channel->session, &request, &channel->fds, reply);
+	return reply->refused;
+}
+
+static void on_handle(struct loop_task *task)
+{
+	struct channel *channel = container_of(task, struct channel, handle);
+	const struct request_header *parsed = &channel->parsed;
+	struct session_reply reply = {0};
+	const char *refused;
+
+	if (channel->scope->closing)
+		return;
+	refused = handle_request(channel, &reply);
+	fd_bag_close(&channel->fds);
+	if (refused)
+		log_limited(&channel->limit, LOG_LEVEL_WARNING, "%s: %s (%u) refused: %s",
+		            channel->name, request_name(parsed->request), parsed->request, refused);
+	channel->done = 0;
+	/* A question that is refused is answered too, with nothing: its asker waits. */
+	if (request_is_answered(parsed->request) && !parsed->is_reply)
+		answer(channel, reply.payload, refused ? 0 : reply.size);
+	else if (parsed->need_reply &&
+	         session_has(channel->session, VHOST_USER_PROTOCOL_F_REPLY_ACK))
+		acknowledge(channel, refused != NULL);
+	else
+		receive_more(channel);
+}
+
+static void end_with(struct channel *channel, enum request_verdict verdict)
+{
+	channel->ended(channel, request_verdict_text(verdict));
+}
+
+static void on_header(struct channel *channel)
+{
+	enum request_verdict verdict = request_parse_header(&channel->header, &channel->parsed);
+
+	if (verdict != REQUEST_OK)
+		end_with(channel, verdict);
+	else
+		receive_more(channel);
+}
+
+/* Bytes. */
+
+static bool header_is_whole(const struct channel *channel)
+{
+	return channel->done >= sizeof(channel->header);
+}
+
+static void receive_header(struct channel *channel)
+{
+	channel->iov = (struct iovec){
+	    .iov_base = (uint8_t *)&channel->header + channel->done,
+	    .iov_len = sizeof(channel->header) - channel->done,
+	};
+	channel->msg = (struct msghdr){
+	    .msg_iov = &channel->iov,
+	    .msg_iovlen = 1,
+	    .msg_control = channel->control,
+	    .msg_controllen = sizeof(channel->control),
+	};
+	loop_arm_recvmsg(&channel->receive, channel->fd, &channel->msg, MSG_CMSG_CLOEXEC);
+}
+
+/* Goes on with the message at hand: its header, its payload, its handling. */
+static void receive_more(struct channel *channel)
+{
+	size_t at = channel->done - MIN(channel->done, sizeof(channel->header));
+
+	if (!header_is_whole(channel))
+		receive_header(channel);
+	else if (at < channel->parsed.size)
+		loop_arm_recv(&channel->receive, channel->fd, channel->payload + at,
+		              channel->parsed.size - at, 0);
+	else
+		/* Not here: by the time that work is done, all sends of this turn have ended. */
+		loop_work(channel->scope->loop, &channel->handle);
+}
+
+/*
+ * Puts the descriptors that came into the bag. False if there were more than a message can have:
+ * the kernel has dropped some, and nobody knows whose.
+ */
+static bool take_fds(struct channel *channel)
+{
+	bool whole = !(channel->msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC));
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&channel->msg); c;
+	     c = CMSG_NXTHDR(&channel->msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (channel->fds.count < FD_BAG_MAX)
+				channel->fds.fd[channel->fds.count++] = fd;
+			else {
+				fd_close(&fd);
+				whole = false;
+			}
+		}
+	}
+	return whole;
+}
+
+static void on_received(struct loop_op *op, int32_t res)
+{
+	struct channel *channel = container_of(op, struct channel, receive);
+	bool in_header = !header_is_whole(channel);
+	bool whole = true;
+
+	/* What a message brings is owned here even if nobody wants the message any more. */
+	if (res > 0 && in_header)
+		whole = take_fds(channel);
+	if (channel->scope->closing)
+		return;
+	if (res == -EINTR || res == -EAGAIN || res == -ENOMEM) {
+		receive_more(channel);
+		return;
+	}
+	if (res <= 0) {
+		bool between = res == -ECONNRESET || (res == 0 && channel->done == 0);
+
+		channel->ended(channel, between   ? NULL
+		                        : res < 0 ? strerror(-res)
+		                                  : "half a message");
+		return;
+	}
+	if (!whole) {
+		channel->ended(channel, "more descriptors than a message can have");
+		return;
+	}
+	channel->done += (size_t)res;
+	if (in_header && header_is_whole(channel))
+		on_header(channel);
+	else
+		receive_more(channel);
+}
+
+void channel_start(struct channel *channel, struct session *session, struct loop_scope *scope,
+                   int fd, const char *name,
+                   void (*ended)(struct channel *channel, const char *why))
+{
+	channel->session = session;
+	channel->scope = scope;
+	channel->name = name;
+	channel->ended = ended;
+	channel->fd = fd;
+	channel->done = 0;
+	fd_bag_init(&channel->fds);
+	loop_op_init(&channel->receive, scope, on_received);
+	loop_op_init(&channel->send, scope, on_sent);
+	loop_task_init(&channel->handle, on_handle);
+	receive_more(channel);
+}
+
+bool channel_is_hung_up(const struct channel *channel)
+{
+	struct pollfd pollfd = {.fd = channel->fd, .events = POLLRDHUP};
+
+	return poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+void channel_deinit(struct channel *channel)
+{
+	assert(!channel->receive.armed && !channel->send.armed);
+	loop_task_cancel(&channel->handle);
+	fd_bag_close(&channel->fds);
+	fd_close(&channel->fd);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The socket between a frontend and its session: messages in, answers out, one at a time.
+ *
+ * A header is read as exactly 12 bytes, together with the descriptors that come with it, then
+ * exactly its payload: reading further would glue the next message's descriptors to this one.
+ * All descriptors of a message are owned here; the session takes the ones it keeps, the rest are
+ * closed. A refused request is answered and the connection lives on.
+ */
+#ifndef PROTOCOL_CHANNEL_H
+#define PROTOCOL_CHANNEL_H
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "loop/loop.h"
+#include "protocol/session.h"
+
+#include <stddef.h>
+
+struct channel {
+	struct session *session;
+	struct loop_scope *scope;
+	const char *name; /* for the log */
+	/* The connection is of no more use: `why`, or NULL if the frontend hung up. */
+	void (*ended)(struct channel *channel, const char *why);
+	struct log_limit limit;
+	int fd;
+
+	struct loop_op receive;
+	struct loop_op send;
+	struct loop_task handle;
+	struct msghdr msg;
+	struct iovec iov;
+	size_t done; /* of the header, the payload or the answer at hand */
+	struct wire_header header;
+	struct request_header parsed;
+	uint8_t payload[WIRE_PAYLOAD_MAX];
+	struct fd_bag fds;
+	/* cmsghdr's alignment is at most this one's */
+	_Alignas(max_align_t) char control[CMSG_SPACE(FD_BAG_MAX * sizeof(int))];
+	struct {
+		struct wire_header header;
+		uint8_t payload[sizeof(((struct session_reply *)0)->payload)];
+	} answer;
+	size_t answer_len;
+};
+
+/* Takes the connected socket `fd` and reads from it until the scope closes or it has ended. */
+void channel_start(struct channel *channel, struct session *session, struct loop_scope *scope,
+                   int fd, const char *name,
+                   void (*ended)(struct channel *channel, const char *why));
+
+/* Whether the frontend has hung up, though perhaps not all that it sent is read. */
+bool channel_is_hung_up(const struct channel *channel);
+
+/* Closes the socket and what came with an unfinished message. The scope has drained. */
+void channel_deinit(struct channel *channel);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A frontend's session: what it has negotiated, its guest's memory, the state of its vrings.
+ *
+ * Takes requests in which everything is in range and says what to answer. What they ask for is
+ * done at once or refused; a refusal changes nothing. It must not see the loop or a socket: what
+ * has to happen there goes up through session_ops.
+ *
+ * All that it takes to build the session again lies in its record, without pointers.
+ */
+#ifndef PROTOCOL_SESSION_H
+#define PROTOCOL_SESSION_H
+
+#include "base/fd.h"
+#include "protocol/request.h"
+#include "virtqueue/gmem.h"
+#include "virtqueue/virtq.h"
+
+struct session;
+
+/* What a session asks of its owner. */
+struct session_ops {
+	/* The vring is started and enabled: work it, there may be chains already. */
+	void (*vring_runs)(struct session *session, unsigned int vring);
+	/* The vring stops, or its memory goes: nothing may stay taken from it in part. */
+	void (*vring_settle)(struct session *session, unsigned int vring);
+	/* The vring has stopped because it isn't in the guest's memory any more. */
+	void (*vring_lost)(struct session *session, unsigned int vring);
+	/* Take fd, or -1 for none, in place of the one before; call and err are non-blocking. */
+	void (*set_kick)(struct session *session, unsigned int vring, int fd);
+	void (*set_call)(struct session *session, unsigned int vring, int fd);
+	void (*set_err)(struct session *session, unsigned int vring, int fd);
+	/* The device's configuration space, `len` bytes at `offset`. */
+	void (*read_config)(struct session *session, uint32_t offset, uint8_t *ret_bytes,
+	                    uint32_t len);
+	void (*write_config)(struct session *session, uint32_t offset, const uint8_t *bytes,
+	                     uint32_t len);
+};
+
+/* What outlives the process. Zero is the state before a frontend's first message. */
+struct session_vring_record {
+	uint16_t size; /* 0: not told yet */
+	bool addressed;
+	bool started; /* from SET_VRING_KICK on, until GET_VRING_BASE */
+	bool enabled;
+	struct virtq_state state;
+	struct virtq_addresses addresses;
+};
+
+struct session_record {
+	uint64_t features;
+	uint64_t protocol_features;
+	uint32_t regions_count;
+	struct gmem_region regions[GMEM_REGIONS_MAX];
+	struct session_vring_record vrings[];
+};
+
+/* The bytes of a record for `vrings` vrings. */
+size_t session_record_size(unsigned int vrings);
+
+struct session {
+	const struct session_ops *ops;
+	struct session_record *record;
+	struct request_limits limits;
+	uint64_t device_features;
+	struct gmem memory;
+	struct virtq *vrings; /* limits.vrings of them */
+	int backend_req_fd;   /* the socket for messages of ours, or -1 */
+};
+
+/* The answer to a request. */
+struct session_reply {
+	const char *refused; /* why, or NULL if it was done */
+	uint32_t size;
+	uint8_t payload[sizeof(struct wire_config) + WIRE_CONFIG_MAX];
+};
+
+/*
+ * Begins with a zeroed record. `vrings` are limits->vrings virtqueues of the owner's.
+ * `device_features` are those offered besides the protocol's own.
+ */
+void session_init(struct session *session, const struct session_ops *ops,
+                  struct session_record *record, struct virtq *vrings,
+                  const struct request_limits *limits, uint64_t device_features);
+
+/* Stops all vrings, unmaps the memory, forgets what was negotiated. May be called again. */
+void session_reset(struct session *session);
+
+/* Does what the request asks for, or not. Takes from `fds` what it keeps. */
+void session_handle(struct session *session, const struct request *request, struct fd_bag *fds,
+                    struct session_reply *ret_reply);
+
+/* Whether the vring is started and enabled and hasn't broken. */
+bool session_vring_runs(const struct session *session, unsigned int vring);
+
+/* Whether the frontend has taken a protocol feature, by its bit number. */
+bool session_has(const struct session *session, unsigned int protocol_feature);
+
+#endif

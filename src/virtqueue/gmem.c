@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "virtqueue/gmem.h"
+
+#include "base/checked.h"
+#include "base/fd.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+void gmem_init(struct gmem *gmem)
+{
+	gmem->count = gmem->last_hit = 0;
+}
+
+static void unmap_at(struct gmem *gmem, unsigned int i)
+{
+	struct gmem_mapping *mapping = &gmem->mappings[i];
+
+	munmap(mapping->map, mapping->map_len);
+	fd_close(&mapping->fd);
+	*mapping = gmem->mappings[--gmem->count];
+	gmem->last_hit = 0;
+}
+
+void gmem_deinit(struct gmem *gmem)
+{
+	while (gmem->count > 0)
+		unmap_at(gmem, gmem->count - 1);
+}
+
+void gmem_replace(struct gmem *to, struct gmem *from)
+{
+	gmem_deinit(to);
+	memcpy(to->mappings, from->mappings, from->count * sizeof(from->mappings[0]));
+	to->count = from->count;
+	gmem_init(from);
+}
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b ? b - a < a_size : a - b < b_size;
+}
+
+static bool overlaps_any(const struct gmem *gmem, const struct gmem_region *r)
+{
+	for (unsigned int i = 0; i < gmem->count; i++) {
+		const struct gmem_region *other = &gmem->mappings[i].region;
+
+		if (overlap(r->guest_addr, r->size, other->guest_addr, other->size) ||
+		    overlap(r->user_addr, r->size, other->user_addr, other->size))
+			return true;
+	}
+	return false;
+}
+
+enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd)
+{
+	uint64_t end, file_size, page;
+
+	if (gmem->count == GMEM_REGIONS_MAX)
+		return GMEM_NO_SLOT;
+	if (region->size == 0)
+		return GMEM_EMPTY;
+	if (!checked_add(region->guest_addr, region->size, &end) ||
+	    !checked_add(region->user_addr, region->size, &end) ||
+	    !checked_add(region->mmap_offset, region->size, &end))
+		return GMEM_OVERFLOW;
+	if (overlaps_any(gmem, region))
+		return GMEM_OVERLAP;
+	if (fd_inspect_memory(fd, &file_size, &page) < 0)
+		return GMEM_FILE_KIND;
+	if (end > file_size)
+		return GMEM_FILE_SHORT;
+	return GMEM_OK;
+}
+
+const char *gmem_verdict_text(enum gmem_verdict verdict)
+{
+	static const char *const texts[] = {
+	    [GMEM_OK] = "fine",
+	    [GMEM_NO_SLOT] = "too many memory regions",
+	    [GMEM_EMPTY] = "an empty memory region",
+	    [GMEM_OVERFLOW] = "a memory region that passes the end of the address space",
+	    [GMEM_OVERLAP] = "overlapping memory regions",
+	    [GMEM_FILE_KIND] = "a memory region whose file isn't memfd, tmpfs or hugetlbfs",
+	    [GMEM_FILE_SHORT] = "a memory region behind the end of its file",
+	};
+
+	return texts[verdict];
+}
+
+int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
+{
+	struct gmem_mapping *mapping = &gmem->mappings[gmem->count];
+	uint64_t file_size, page, start, end;
+	void *map;
+	int r;
+
+	r = fd_inspect_memory(fd, &file_size, &page);
+	if (r < 0)
+		return r;
+	/* A file of huge pages is mapped in whole ones; what is beyond the region isn't used. */
+	start = region->mmap_offset & ~(page - 1);
+	if (!checked_add(region->mmap_offset + region->size, page - 1, &end))
+		return -EINVAL;
+	end &= ~(page - 1);
+	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
+	if (map == MAP_FAILED)
+		return -errno;
+	*mapping = (struct gmem_mapping){
+	    .region = *region,
+	    .fd = fd,
+	    .map = map,
+	    .map_len = end - start,
+	    .host = (uint8_t *)map + (region->mmap_offset - start),
+	};
+	gmem->count++;
+	return 0;
+}
+
+bool gmem_unmap(struct gmem *gmem, const struct gmem_region *region)
+{
+	for (unsigned int i = 0; i < gmem->count; i++) {
+		const struct gmem_region *other = &gmem->mappings[i].region;
+
+		if (other->guest_addr == region->guest_addr && other->size == region->size &&
+		    other->user_addr == region->user_addr) {
+			unmap_at(gmem, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool mapping_holds(const struct gmem_mapping *mapping, uint64_t addr)
+{
+	return addr - mapping->region.guest_addr < mapping->region.size;
+}
+
+static struct gmem_mapping *find_guest(struct gmem *gmem, uint64_t addr)
+{
+	/* Guests have a handful of regions: nothing beats looking at each. */
+	if (gmem->last_hit < gmem->count && mapping_holds(&gmem->mappings[gmem->last_hit], addr))
+		return &gmem->mappings[gmem->last_hit];
+	for (unsigned int i = 0; i < gmem->count; i++) {
+		if (mapping_holds(&gmem->mappings[i], addr)) {
+			gmem->last_hit = i;
+			return &gmem->mappings[i];
+		}
+	}
+	return NULL;
+}
+
+void *gmem_guest_part(struct gmem *gmem, uint64_t addr, uint64_t len, size_t *ret_len)
+{
+	struct gmem_mapping *mapping = find_guest(gmem, addr);
+	uint64_t offset;
+
+	if (!mapping || len == 0)
+		return NULL;
+	offset = addr - mapping->region.guest_addr;
+	*ret_len = (size_t)MIN(len, mapping->region.size - offset);
+	return mapping->host + offset;
+}
+
+void *gmem_guest(struct gmem *gmem, uint64_t addr, uint64_t len)
+{
+	size_t together;
+	void *start = gmem_guest_part(gmem, addr, len, &together);
+
+	return start && together == len ? start : NULL;
+}
+
+bool gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len)
+{
+	size_t together;
+
+	for (; len > 0; addr += together, len -= together) {
+		if (!gmem_guest_part(gmem, addr, len, &together))
+			return false;
+	}
+	return true;
+}
+
+void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len)
+{
+	for (unsigned int i = 0; len > 0 && i < gmem->count; i++) {
+		const struct gmem_mapping *mapping = &gmem->mappings[i];
+		uint64_t offset = addr - mapping->region.user_addr;
+
+		if (checked_range(offset, len, mapping->region.size))
+			return mapping->host + offset;
+	}
+	return NULL;
+}

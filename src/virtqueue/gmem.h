@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A guest's memory: the regions that the frontend shares, mapped here.
+ *
+ * The only way from a peer's address to a pointer is an address together with a length, and the
+ * answer is the whole range or nothing. A guest's physical address, the frontend's user address,
+ * the file offset and our own address of the same byte are four different numbers.
+ */
+#ifndef VIRTQUEUE_GMEM_H
+#define VIRTQUEUE_GMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The most regions of a guest, and the answer to GET_MAX_MEM_SLOTS. Each is a mapping, of which
+ * Linux gives a process 65,530: this leaves room for a thousand guests that use all of theirs.
+ */
+#define GMEM_REGIONS_MAX 64
+
+/* A region as the frontend describes it (vhost-user, "Memory region description"). */
+struct gmem_region {
+	uint64_t guest_addr;
+	uint64_t size;
+	uint64_t user_addr;
+	uint64_t mmap_offset; /* of the region's first byte in the file */
+};
+
+struct gmem_mapping {
+	struct gmem_region region;
+	int fd;
+	void *map; /* what was mapped: the region, widened to whole pages of its file */
+	size_t map_len;
+	uint8_t *host; /* the region's first byte */
+};
+
+struct gmem {
+	unsigned int count;
+	unsigned int last_hit; /* the next address mostly lies where the one before did */
+	struct gmem_mapping mappings[GMEM_REGIONS_MAX];
+};
+
+enum gmem_verdict {
+	GMEM_OK,
+	GMEM_NO_SLOT,
+	GMEM_EMPTY,
+	GMEM_OVERFLOW,  /* an address or an offset plus the size passes 2^64 */
+	GMEM_OVERLAP,   /* with another region, in guest or in user addresses */
+	GMEM_FILE_KIND, /* not a file in memory */
+	GMEM_FILE_SHORT /* the region ends behind the end of the file */
+};
+
+void gmem_init(struct gmem *gmem);
+
+/* Unmaps all and closes the files. */
+void gmem_deinit(struct gmem *gmem);
+
+/* Moves all regions of `from`, which is empty afterwards, to `to`, which loses its own. */
+void gmem_replace(struct gmem *to, struct gmem *from);
+
+/* Whether the region may be added. Does nothing to fd. */
+enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd);
+const char *gmem_verdict_text(enum gmem_verdict verdict);
+
+/* Maps a region that was judged GMEM_OK. Takes fd if it succeeds. Returns 0 or -errno. */
+int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd);
+
+/*
+ * Removes the region with these addresses and this size; the offset doesn't count (vhost-user,
+ * VHOST_USER_REM_MEM_REG). False if there is none.
+ */
+bool gmem_unmap(struct gmem *gmem, const struct gmem_region *region);
+
+/*
+ * Where the `len` bytes at guest physical address `addr` are. NULL unless all of them lie in
+ * one region; NULL for no bytes at all.
+ */
+void *gmem_guest(struct gmem *gmem, uint64_t addr, uint64_t len);
+
+/*
+ * The same, for the beginning of a range that may go on in the next region: writes how many of
+ * the `len` bytes lie together, at least 1.
+ */
+void *gmem_guest_part(struct gmem *gmem, uint64_t addr, uint64_t len, size_t *ret_len);
+
+/* Whether each of the `len` bytes at guest physical address `addr` is mapped. */
+bool gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len);
+
+/* The same as gmem_guest() for an address in the frontend's own address space. */
+void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "virtqueue/virtq.h"
+
+#include "base/macros.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define F_INDIRECT_DESC 28
+#define F_EVENT_IDX     29
+
+/*
+ * The 16-bit fields that both sides use at once. Each is read or written whole, in one access.
+ */
+static uint16_t load_relaxed(const le16 *field)
+{
+	return le16_get((le16){__atomic_load_n(&field->wire, __ATOMIC_RELAXED)});
+}
+
+static uint16_t load_acquire(const le16 *field)
+{
+	return le16_get((le16){__atomic_load_n(&field->wire, __ATOMIC_ACQUIRE)});
+}
+
+static void store_relaxed(le16 *field, uint16_t value)
+{
+	__atomic_store_n(&field->wire, le16_of(value).wire, __ATOMIC_RELAXED);
+}
+
+static void store_release(le16 *field, uint16_t value)
+{
+	__atomic_store_n(&field->wire, le16_of(value).wire, __ATOMIC_RELEASE);
+}
+
+static le16 *used_event(const struct virtq *vq)
+{
+	return &vq->avail->ring[vq->size];
+}
+
+static le16 *avail_event(const struct virtq *vq)
+{
+	return (le16 *)(void *)&vq->used->ring[vq->size];
+}
+
+void virtq_init(struct virtq *vq, struct gmem *mem, struct virtq_state *state)
+{
+	*vq = (struct virtq){.mem = mem, .state = state};
+}
+
+bool virtq_aligned(const struct virtq_addresses *addresses)
+{
+	return addresses->desc % 16 == 0 && addresses->avail % 2 == 0 && addresses->used % 4 == 0;
+}
+
+void virtq_set_features(struct virtq *vq, uint64_t features)
+{
+	vq->indirect = features >> F_INDIRECT_DESC & 1;
+	vq->event_idx = features >> F_EVENT_IDX & 1;
+}
+
+void virtq_stop(struct virtq *vq)
+{
+	vq->desc = NULL;
+	vq->avail = NULL;
+	vq->used = NULL;
+}
+
+bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
+                 bool resume)
+{
+	uint64_t n = size;
+	/* The event fields behind the rings belong to them, negotiated or not. */
+	uint64_t avail_len = sizeof(struct virtq_avail) + (n + 1) * sizeof(le16);
+	uint64_t used_len =
+	    sizeof(struct virtq_used) + n * sizeof(struct virtq_used_elem) + sizeof(le16);
+	void *desc = gmem_user(vq->mem, addresses->desc, n * sizeof(struct virtq_desc));
+	void *avail = gmem_user(vq->mem, addresses->avail, avail_len);
+	void *used = gmem_user(vq->mem, addresses->used, used_len);
+
+	virtq_stop(vq);
+	if (!desc || !avail || !used)
+		return false;
+	/* A region may lie here otherwise aligned than in the frontend. */
+	if (!virtq_aligned(
+		&(struct virtq_addresses){(uintptr_t)desc, (uintptr_t)avail, (uintptr_t)used}))
+		return false;
+	vq->desc = desc;
+	vq->avail = avail;
+	vq->used = used;
+	vq->size = size;
+	if (resume)
+		return true;
+	vq->state->next_used = load_relaxed(&vq->used->idx);
+	vq->published = vq->state->next_used;
+	vq->call_decided = false;
+	vq->kicks_off = false;
+	vq->broken = NULL;
+	return true;
+}
+
+static enum virtq_result breaks(struct virtq *vq, const char *why)
+{
+	vq->broken = why;
+	return VIRTQ_BROKEN;
+}
+
+/* Copies one descriptor out of its table, whole, once. */
+static enum virtq_result read_desc(struct virtq *vq, const struct virtq_chain *chain,
+                                   struct virtq_desc *ret_desc)
+{
+	uint64_t offset = (uint64_t)chain->next * sizeof(*ret_desc);
+	const void *at;
+
+	if (chain->indirect)
+		at = gmem_guest(vq->mem, chain->table + offset, sizeof(*ret_desc));
+	else
+		at = &vq->desc[chain->next];
+	if (!at)
+		return breaks(vq, "an indirect table that isn't in guest memory");
+	memcpy(ret_desc, at, sizeof(*ret_desc));
+	return VIRTQ_OK;
+}
+
+/* A descriptor that refers to a table of its own (virtio 1.3, 2.7.5.3). */
+static enum virtq_result enter_indirect(struct virtq *vq, struct virtq_chain *chain,
+                                        const struct virtq_desc *desc)
+{
+	uint32_t len = le32_get(desc->len);
+	uint16_t flags = le16_get(desc->flags);
+
+	if (!vq->indirect || chain->indirect)
+		return breaks(vq, "an indirect descriptor where none may be");
+	if (flags & VIRTQ_DESC_F_NEXT)
+		return breaks(vq, "an indirect descriptor with a next one");
+	if (len == 0 || len % sizeof(*desc) != 0 || len / sizeof(*desc) > VIRTQ_SIZE_MAX)
+		return breaks(vq, "an indirect table of a wrong length");
+	chain->table = le64_get(desc->addr);
+	if (!gmem_covers(vq->mem, chain->table, len))
+		return breaks(vq, "an indirect table that isn't in guest memory");
+	chain->table_size = (uint16_t)(len / sizeof(*desc));
+	chain->indirect = true;
+	chain->next = 0;
+	chain->seen = 0;
+	return VIRTQ_OK;
+}
+
+/* Makes the chain's next descriptor the one at hand. VIRTQ_END if there is none. */
+static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
+{
+	struct virtq_desc desc;
+	uint16_t flags;
+
+	do {
+		if (!chain->more)
+			return VIRTQ_END;
+		if (chain->next >= chain->table_size)
+			return breaks(vq, "a descriptor behind the end of its table");
+		if (chain->seen++ >= chain->table_size)
+			return breaks(vq, "a descriptor chain that loops");
+		if (read_desc(vq, chain, &desc) != VIRTQ_OK)
+			return VIRTQ_BROKEN;
+		flags = le16_get(desc.flags);
+		if ((flags & VIRTQ_DESC_F_INDIRECT) && enter_indirect(vq, chain, &desc) != VIRTQ_OK)
+			return VIRTQ_BROKEN;
+	} while (flags & VIRTQ_DESC_F_INDIRECT);
+
+	chain->more = flags & VIRTQ_DESC_F_NEXT;
+	chain->next = le16_get(desc.next);
+	chain->writable = flags & VIRTQ_DESC_F_WRITE;
+	chain->addr = le64_get(desc.addr);
+	chain->len = le32_get(desc.len);
+	if (!gmem_covers(vq->mem, chain->addr, chain->len))
+		return breaks(vq, "a buffer that isn't in guest memory");
+	return VIRTQ_OK;
+}
+
+enum virtq_result virtq_pop(struct virtq *vq, struct virtq_chain *ret_chain)
+{
+	uint16_t at = vq->state->next_avail;
+	uint16_t head, waiting;
+
+	if (vq->broken)
+		return VIRTQ_BROKEN;
+	/* Pairs with the driver's release of idx: the entries and descriptors are seen after it. */
+	waiting = (uint16_t)(load_acquire(&vq->avail->idx) - at);
+	if (waiting == 0)
+		return VIRTQ_END;
+	if (waiting > vq->size)
+		return breaks(vq, "an available index that jumped");
+	head = load_relaxed(&vq->avail->ring[at & (vq->size - 1)]);
+	if (head >= vq->size)
+		return breaks(vq, "an available entry behind the end of the table");
+	vq->state->next_avail = (uint16_t)(at + 1);
+	*ret_chain = (struct virtq_chain){
+	    .head = head,
+	    .next = head,
+	    .more = true,
+	    .table_size = vq->size,
+	};
+	return VIRTQ_OK;
+}
+
+enum virtq_result virtq_chain_ready(struct virtq *vq, struct virtq_chain *chain, bool writable)
+{
+	enum virtq_result r = VIRTQ_OK;
+
+	while (r == VIRTQ_OK && (chain->len == 0 || chain->writable != writable))
+		r = next_desc(vq, chain);
+	return r;
+}
+
+enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, size_t len,
+                                   void **ret_bytes, size_t *ret_len)
+{
+	assert(len > 0 && chain->len > 0);
+	*ret_bytes = gmem_guest_part(vq->mem, chain->addr, MIN(len, chain->len), ret_len);
+	if (!*ret_bytes)
+		return breaks(vq, "a buffer that isn't in guest memory");
+	chain->addr += *ret_len;
+	chain->len -= (uint32_t)*ret_len;
+	if (chain->writable)
+		chain->written += (uint32_t)*ret_len;
+	return VIRTQ_OK;
+}
+
+void virtq_push(struct virtq *vq, const struct virtq_chain *chain)
+{
+	uint16_t at = vq->state->next_used++;
+
+	vq->used->ring[at & (vq->size - 1)] = (struct virtq_used_elem){
+	    .id = le32_of(chain->head),
+	    .len = le32_of(chain->written),
+	};
+}
+
+bool virtq_publish(struct virtq *vq)
+{
+	uint16_t new = vq->state->next_used;
+	uint16_t old = vq->call_looked;
+	bool decided = vq->call_decided;
+
+	if (new == vq->published)
+		return false;
+	/* Pairs with the driver's acquire of idx: it sees the entries and the bytes behind them. */
+	store_release(&vq->used->idx, new);
+	vq->published = new;
+	/*
+	 * The store of idx comes before the load of what the driver wants. Pairs with the fence
+	 * between the driver's enabling of calls and its next look at idx.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!vq->event_idx)
+		return !(load_relaxed(&vq->avail->flags) & VIRTQ_AVAIL_F_NO_INTERRUPT);
+	vq->call_looked = new;
+	vq->call_decided = true;
+	return !decided ||
+	       (uint16_t)(new - load_relaxed(used_event(vq)) - 1) < (uint16_t)(new - old);
+}
+
+void virtq_kicks_off(struct virtq *vq)
+{
+	if (vq->kicks_off)
+		return;
+	vq->kicks_off = true;
+	/* With event_idx, the event that was asked for last has passed: nothing to do. */
+	if (!vq->event_idx)
+		store_relaxed(&vq->used->flags, VIRTQ_USED_F_NO_NOTIFY);
+}
+
+bool virtq_kicks_on(struct virtq *vq)
+{
+	vq->kicks_off = false;
+	if (vq->event_idx)
+		store_relaxed(avail_event(vq), vq->state->next_avail);
+	else
+		store_relaxed(&vq->used->flags, 0);
+	/*
+	 * The store of what we want comes before the load of idx. Pairs with the fence between the
+	 * driver's store of idx and its look at what we want.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	return load_relaxed(&vq->avail->idx) != vq->state->next_avail;
+}

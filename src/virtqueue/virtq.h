@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The device's side of a split virtqueue (virtio 1.3, 2.7).
+ *
+ * Everything that lies in guest memory is read once into a local, judged, and only then used: the
+ * driver may change it at any time. What the judgement finds wrong breaks the queue: nothing is
+ * taken from it any more until it is started again, and nothing else is harmed.
+ *
+ * Must not see the loop or a socket.
+ */
+#ifndef VIRTQUEUE_VIRTQ_H
+#define VIRTQUEUE_VIRTQ_H
+
+#include "base/endian.h"
+#include "virtqueue/gmem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Ring layouts: virtio 1.3, 2.7.5, 2.7.6, 2.7.8. */
+struct virtq_desc {
+	le64 addr;
+	le32 len;
+	le16 flags;
+	le16 next;
+};
+_Static_assert(sizeof(struct virtq_desc) == 16, "virtio 1.3, 2.7.5");
+
+struct virtq_avail {
+	le16 flags;
+	le16 idx;
+	le16 ring[]; /* then le16 used_event */
+};
+
+struct virtq_used_elem {
+	le32 id;
+	le32 len;
+};
+_Static_assert(sizeof(struct virtq_used_elem) == 8, "virtio 1.3, 2.7.8");
+
+struct virtq_used {
+	le16 flags;
+	le16 idx;
+	struct virtq_used_elem ring[]; /* then le16 avail_event */
+};
+
+#define VIRTQ_DESC_F_NEXT          1u
+#define VIRTQ_DESC_F_WRITE         2u
+#define VIRTQ_DESC_F_INDIRECT      4u
+#define VIRTQ_AVAIL_F_NO_INTERRUPT 1u
+#define VIRTQ_USED_F_NO_NOTIFY     1u
+
+/* The largest ring (virtio 1.3, 2.7: the queue size is at most 32768). */
+#define VIRTQ_SIZE_MAX 32768u
+
+/* What outlives the process. */
+struct virtq_state {
+	uint16_t next_avail; /* the entry of the available ring to be taken next, free running */
+	uint16_t next_used;  /* the entry of the used ring to be written next, free running */
+};
+
+/* Where the parts of the ring are, in the frontend's address space (SET_VRING_ADDR). */
+struct virtq_addresses {
+	uint64_t desc;
+	uint64_t avail;
+	uint64_t used;
+};
+
+struct virtq {
+	struct gmem *mem;
+	struct virtq_state *state;
+	struct virtq_desc *desc; /* NULL: not started */
+	struct virtq_avail *avail;
+	struct virtq_used *used;
+	uint16_t size;
+	uint16_t published;   /* the used index the driver sees */
+	uint16_t call_looked; /* the used index when it was last decided whether to call */
+	bool call_decided;    /* call_looked is valid */
+	bool indirect;        /* VIRTIO_F_INDIRECT_DESC was negotiated */
+	bool event_idx;       /* VIRTIO_F_EVENT_IDX was negotiated */
+	bool kicks_off;
+	const char *broken; /* what broke it, or NULL */
+};
+
+/* A chain that was taken from the available ring and is being worked through. */
+struct virtq_chain {
+	uint16_t head;
+	uint16_t next;       /* the descriptor that comes next, if `more` */
+	uint16_t table_size; /* of the table it is in */
+	bool more;
+	bool indirect;  /* the table is the indirect one at `table` */
+	uint64_t table; /* guest physical address */
+	uint32_t seen;  /* descriptors so far, which bounds a loop */
+	uint64_t addr;  /* the rest of the descriptor at hand */
+	uint32_t len;
+	bool writable;
+	uint32_t written;
+};
+
+void virtq_init(struct virtq *vq, struct gmem *mem, struct virtq_state *state);
+
+/* Whether the addresses have the alignment that virtio 1.3, 2.7 asks for. */
+bool virtq_aligned(const struct virtq_addresses *addresses);
+
+/*
+ * Starts, or finds again after the memory has changed, a ring of `size` entries: a power of two
+ * up to VIRTQ_SIZE_MAX. With `resume` the used index goes on as it was, otherwise it is read from
+ * the ring. False, the queue being stopped then, if a part of it isn't wholly in one region or
+ * isn't aligned there.
+ */
+bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
+                 bool resume);
+void virtq_stop(struct virtq *vq);
+void virtq_set_features(struct virtq *vq, uint64_t features);
+
+static inline bool virtq_started(const struct virtq *vq)
+{
+	return vq->desc != NULL;
+}
+
+enum virtq_result {
+	VIRTQ_OK,
+	VIRTQ_END,   /* there is nothing more */
+	VIRTQ_BROKEN /* see vq->broken */
+};
+
+/* Takes the next available chain. */
+enum virtq_result virtq_pop(struct virtq *vq, struct virtq_chain *ret_chain);
+
+/*
+ * Whether the chain has more bytes of one direction (`writable`: by the device), VIRTQ_END if
+ * not. Descriptors of the other direction are passed over: a driver must not use them in a
+ * console's queues (virtio 1.3, 5.3.6.1.1).
+ */
+enum virtq_result virtq_chain_ready(struct virtq *vq, struct virtq_chain *chain, bool writable);
+
+/*
+ * The next bytes of a chain that is ready: as many as lie together, at most `len` > 0. They are
+ * passed, and count as written if the device may write them.
+ */
+enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, size_t len,
+                                   void **ret_bytes, size_t *ret_len);
+
+/* Gives the chain back, with chain->written as its length. The driver sees it when published. */
+void virtq_push(struct virtq *vq, const struct virtq_chain *chain);
+
+/*
+ * Lets the driver see all that was pushed. True if it wants to be called for it (virtio 1.3,
+ * 2.7.7.2).
+ */
+bool virtq_publish(struct virtq *vq);
+
+/* Asks the driver not to kick (virtio 1.3, 2.7.10); only a hint. */
+void virtq_kicks_off(struct virtq *vq);
+
+/* Asks for a kick at the next chain. True if one is there already, which may come without. */
+bool virtq_kicks_on(struct virtq *vq);
+
+#endif
