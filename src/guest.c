@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long to wait with accepting after the system was short of descriptors or memory. */
-#define SHORTAGE_MS 100
-
 /* Vrings. */
 
 static struct guest *guest_of(struct session *session)
@@ -218,14 +215,16 @@ static void on_connection_drained(struct loop_scope *scope)
 	guest->connected = false;
 	if (!guest->stopping && guest->next_fd >= 0)
 		connect_frontend(guest, fd_take(&guest->next_fd));
-	else if (!guest->stopping && guest->listen_fd < 0)
+	else if (!guest->stopping && !guest->listens)
 		guest->ops->quit(guest, true);
 	frontend_part_drained(guest);
 }
 
 /* There is one frontend at a time, and a dead one is soon found out. */
-static void take_frontend(struct guest *guest, int fd)
+static void on_accepted(struct acceptor *acceptor, int fd)
 {
+	struct guest *guest = container_of(acceptor, struct guest, acceptor);
+
 	if (!guest->connected) {
 		connect_frontend(guest, fd);
 		return;
@@ -237,35 +236,6 @@ static void take_frontend(struct guest *guest, int fd)
 		return;
 	}
 	fd_replace(&guest->next_fd, fd);
-}
-
-static void on_accept(struct loop_op *op, int32_t res)
-{
-	struct guest *guest = container_of(op, struct guest, accept);
-
-	if (op->scope->closing) {
-		if (res >= 0)
-			fd_close(&(int){res});
-		return;
-	}
-	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
-		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: a frontend has to wait: %s",
-		            guest->name, strerror(-res));
-		loop_timer_arm(&guest->shortage, SHORTAGE_MS);
-		return;
-	}
-	loop_arm_accept(&guest->accept, guest->listen_fd);
-	if (res >= 0)
-		take_frontend(guest, res);
-}
-
-static void on_shortage_over(struct loop_op *op, int32_t res)
-{
-	struct guest *guest = container_of(op, struct guest, shortage.op);
-
-	(void)res;
-	if (!op->scope->closing)
-		loop_arm_accept(&guest->accept, guest->listen_fd);
 }
 
 /* What the backend asks for. */
@@ -301,7 +271,8 @@ static void on_life_drained(struct loop_scope *scope)
 {
 	struct guest *guest = container_of(scope, struct guest, life);
 
-	fd_close(&guest->listen_fd);
+	if (guest->listens)
+		acceptor_deinit(&guest->acceptor);
 	fd_close(&guest->next_fd);
 	frontend_part_drained(guest);
 }
@@ -340,8 +311,6 @@ static void init_guest(struct guest *guest, struct arena *arena)
 	guest->port.device = &guest->device;
 	guest->port.name = guest->name;
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
-	loop_op_init(&guest->accept, &guest->life, on_accept);
-	loop_timer_init(&guest->shortage, &guest->life, on_shortage_over);
 	session_init(&guest->session, &session_ops, lay_out(guest, arena), guest->virtqs, &limits,
 	             CONSOLE_FEATURES);
 }
@@ -356,21 +325,21 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	    .ops = ops,
 	    .config = config,
 	    .loop = loop,
-	    .listen_fd = listen_fd,
+	    .listens = listen_fd >= 0,
 	    .next_fd = -1,
 	};
 	snprintf(guest->name, sizeof(guest->name), "guest %u", index);
 	init_guest(guest, arena);
 	r = config->backend->new (&guest->backend, loop, &guest->port, &config->place);
 	if (r < 0) {
-		fd_close(&guest->listen_fd);
+		fd_close(&listen_fd);
 		fd_close(&connected_fd);
 		return r;
 	}
 	console_init(&guest->console, guest->virtqs, guest->backend);
 	guest->frontend_parts = 1;
-	if (listen_fd >= 0)
-		loop_arm_accept(&guest->accept, listen_fd);
+	if (guest->listens)
+		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
 	else
 		connect_frontend(guest, connected_fd);
 	return 0;

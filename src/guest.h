@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "config.h"
 #include "console/console.h"
+#include "loop/acceptor.h"
 #include "loop/eventfd.h"
 #include "loop/loop.h"
 #include "protocol/channel.h"
@@ -52,10 +53,9 @@ struct guest {
 
 	/* For the guest's life. */
 	struct loop_scope life;
-	struct loop_op accept;
-	struct loop_timer shortage;
-	int listen_fd;
-	int next_fd; /* a frontend that waits for the one before to be gone, or -1 */
+	struct acceptor acceptor;
+	bool listens; /* for frontends; otherwise it serves the one that was handed over */
+	int next_fd;  /* a frontend that waits for the one before to be gone, or -1 */
 	struct backend_port port;
 	struct backend_device device;
 	struct backend *backend;

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "loop/acceptor.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -15,9 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long to wait with accepting after the system was short of descriptors or memory. */
-#define SHORTAGE_MS 100
-#define BACKLOG     64
+#define BACKLOG 64
 
 /* A connection without traffic is asked for after 30 s, and given up after 3 more askings. */
 #define KEEPALIVE_IDLE_S     30
@@ -27,11 +26,9 @@
 struct network {
 	struct backend backend;
 	struct loop_scope scope;
-	struct loop_op accept;
-	struct loop_timer shortage;
+	struct acceptor acceptor;
 	struct output output;
 	struct client_set clients;
-	int fd;
 	bool drained;
 };
 
@@ -79,8 +76,9 @@ static void turn_away(int fd)
 	fd_close(&fd);
 }
 
-static void add_client(struct network *network, int fd)
+static void on_accepted(struct acceptor *acceptor, int fd)
 {
+	struct network *network = container_of(acceptor, struct network, acceptor);
 	const char *guest = network->backend.port->name;
 	char name[64];
 
@@ -96,36 +94,6 @@ static void add_client(struct network *network, int fd)
 	name_peer(fd, name, sizeof(name));
 	if (client_new(&network->clients, fd, name) < 0)
 		log_warning("%s: no memory for client %s", guest, name);
-}
-
-static void on_accept(struct loop_op *op, int32_t res)
-{
-	struct network *network = container_of(op, struct network, accept);
-
-	if (op->scope->closing) {
-		if (res >= 0)
-			fd_close(&(int){res});
-		return;
-	}
-	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
-		log_warning("%s: a client has to wait: %s", network->backend.port->name,
-		            strerror(-res));
-		loop_timer_arm(&network->shortage, SHORTAGE_MS);
-		return;
-	}
-	/* Other errors are those of a connection that has gone again. */
-	loop_arm_accept(&network->accept, network->fd);
-	if (res >= 0)
-		add_client(network, res);
-}
-
-static void on_shortage_over(struct loop_op *op, int32_t res)
-{
-	struct network *network = container_of(op, struct network, shortage.op);
-
-	(void)res;
-	if (!op->scope->closing)
-		loop_arm_accept(&network->accept, network->fd);
 }
 
 /* The interface. */
@@ -149,7 +117,7 @@ static void stop_if_done(struct network *network)
 
 	if (!network->drained || network->clients.count > 0)
 		return;
-	fd_close(&network->fd);
+	acceptor_deinit(&network->acceptor);
 	free(network);
 	device->stopped(device);
 }
@@ -221,11 +189,11 @@ int network_new(struct backend **ret_backend, struct loop *loop, struct backend_
                 const char *address, uint16_t tcp_port)
 {
 	struct network *network = calloc(1, sizeof(*network));
-	int r;
+	int fd, r;
 
 	if (!network)
 		return -ENOMEM;
-	r = listen_on(address, tcp_port, &network->fd);
+	r = listen_on(address, tcp_port, &fd);
 	if (r < 0) {
 		log_error("%s: can't listen on %s port %u: %s", port->name, address, tcp_port,
 		          strerror(-r));
@@ -234,11 +202,9 @@ int network_new(struct backend **ret_backend, struct loop *loop, struct backend_
 	}
 	network->backend = (struct backend){.ops = &network_ops, .port = port};
 	loop_scope_init(&network->scope, loop, on_drained);
-	loop_op_init(&network->accept, &network->scope, on_accept);
-	loop_timer_init(&network->shortage, &network->scope, on_shortage_over);
 	output_init(&network->output, port, &network->scope);
 	client_set_init(&network->clients, port, &network->output, loop, on_emptied);
-	loop_arm_accept(&network->accept, network->fd);
+	acceptor_start(&network->acceptor, &network->scope, fd, port->name, on_accepted);
 	*ret_backend = &network->backend;
 	return 0;
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A listening socket on the loop: it accepts one connection after the other.
+ *
+ * Where the system is short of descriptors or memory, those who want to connect wait in the
+ * socket's queue until the shortage ends.
+ */
+#ifndef LOOP_ACCEPTOR_H
+#define LOOP_ACCEPTOR_H
+
+#include "base/log.h"
+#include "loop/loop.h"
+
+struct acceptor {
+	struct loop_op accept;
+	struct loop_timer shortage;
+	struct log_limit limit;
+	const char *name; /* for the log */
+	int fd;
+	/* Takes the connected socket `fd`. */
+	void (*accepted)(struct acceptor *acceptor, int fd);
+};
+
+/* Takes the listening socket `fd` and accepts until the scope closes. */
+void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope, int fd, const char *name,
+                    void (*accepted)(struct acceptor *acceptor, int fd));
+
+/* Closes the socket. The scope has drained: asserted. */
+void acceptor_deinit(struct acceptor *acceptor);
+
+#endif
