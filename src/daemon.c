@@ -238,6 +238,8 @@ static int listen_for(struct daemon_guest *at, const struct guest_config *config
 
 	if (fd == -EADDRINUSE)
 		log_error("%s: another process uses this socket", config->socket_path);
+	else if (fd == -EEXIST)
+		log_error("%s: there is a file that isn't a socket", config->socket_path);
 	else if (fd == -ENAMETOOLONG)
 		log_error("%s: too long for a socket's path", config->socket_path);
 	else if (fd < 0)

@@ -100,7 +100,7 @@ static void refill(struct nested *nested)
 	n = reader_spans(&nested->reader, sizeof(nested->out) - nested->out_len, spans);
 	for (unsigned int i = 0; i < n; i++) {
 		append(nested, spans[i].iov_base, spans[i].iov_len);
-		reader_sent(&nested->reader, spans[i].iov_len);
+		reader_taken(&nested->reader, spans[i].iov_len);
 	}
 }
 
@@ -126,6 +126,8 @@ static void on_written(struct loop_op *op, int32_t res)
 	struct nested *nested = container_of(op, struct nested, write);
 
 	nested->out_done += (size_t)MAX(res, 0);
+	if (res > 0)
+		reader_delivered(&nested->reader, nested->out_done == nested->out_len);
 	if (is_closing(nested))
 		return;
 	if (res == -EAGAIN) {

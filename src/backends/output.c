@@ -86,7 +86,7 @@ static uint64_t judge_readers(struct output *output, uint64_t patience_ms)
 		struct reader *reader = reader_at(link);
 		uint64_t idle = now - MAX(reader->progress_ms, output->held_since);
 
-		if (!reader_pending(reader) || reader->lagging)
+		if (reader->lagging || (!reader_pending(reader) && reader->buffered == 0))
 			continue;
 		if (idle >= patience_ms)
 			reader->lagging = true;
@@ -207,9 +207,22 @@ void reader_sending(struct reader *reader)
 void reader_sent(struct reader *reader, size_t len)
 {
 	reader->sending = false;
-	reader->pos += len;
+	reader_taken(reader, len);
 	if (len > 0)
-		reader->progress_ms = loop_now_ms(loop_of(reader->output));
+		reader_delivered(reader, true);
+}
+
+void reader_delivered(struct reader *reader, bool all)
+{
+	reader->progress_ms = loop_now_ms(loop_of(reader->output));
+	if (all)
+		reader->buffered = 0;
+}
+
+void reader_taken(struct reader *reader, size_t len)
+{
+	reader->pos += len;
+	reader->buffered += len;
 	if (!reader_pending(reader))
 		reader->lagging = false;
 	release_if_room(reader->output);

@@ -34,6 +34,7 @@ struct reader {
 	uint64_t pos;
 	uint64_t sending_from; /* while `sending`: bytes from here on must stay where they are */
 	uint64_t progress_ms;  /* loop time of the last progress */
+	size_t buffered;       /* bytes that it has taken and not delivered yet */
 	bool sending;
 	bool lagging;
 	void (*wake)(struct reader *reader);
@@ -82,5 +83,11 @@ unsigned int reader_spans(const struct reader *reader, size_t len, struct iovec 
 /* The bytes of reader_spans() are on their way, and stay where they are until reader_sent(). */
 void reader_sending(struct reader *reader);
 void reader_sent(struct reader *reader, size_t len);
+
+/* The reader has copied the next `len` bytes into a buffer of its own. */
+void reader_taken(struct reader *reader, size_t len);
+
+/* All or, without `all`, some of what is in its buffer has been delivered. */
+void reader_delivered(struct reader *reader, bool all);
 
 #endif

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,17 +33,27 @@ static int open_folder(const char *path, const char **ret_name)
 }
 
 /*
- * Whether nobody has the socket any more. Asking with another type of socket doesn't disturb a
+ * Removes a socket that nobody has any more. Asking with another type of socket doesn't disturb a
  * live owner: the kernel refuses it before the owner would see it.
  */
-static bool is_stale(const struct sockaddr_un *addr)
+static int remove_stale(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
-	             errno == ECONNREFUSED;
+	struct stat st;
+	int fd, r = 0;
 
+	if (lstat(addr->sun_path, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED)
+		r = -EADDRINUSE;
+	else if (unlink(addr->sun_path) < 0)
+		r = -errno;
 	fd_close(&fd);
-	return stale;
+	return r;
 }
 
 static int try_bind(int fd, const struct sockaddr_un *addr, mode_t mode)
@@ -62,9 +71,10 @@ static int bind_anew(int fd, const struct sockaddr_un *addr, mode_t mode)
 {
 	int r = try_bind(fd, addr, mode);
 
-	if (r == -EADDRINUSE && is_stale(addr) && unlink(addr->sun_path) == 0)
-		r = try_bind(fd, addr, mode);
-	return r;
+	if (r != -EADDRINUSE)
+		return r;
+	r = remove_stale(addr);
+	return r < 0 ? r : try_bind(fd, addr, mode);
 }
 
 static int bind_and_listen(int fd, const struct sockaddr_un *addr, mode_t mode, gid_t group,

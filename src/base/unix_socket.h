@@ -19,7 +19,8 @@ struct unix_socket_file {
 /*
  * Makes a listening socket at `path` with file mode `mode` and, unless (gid_t)-1, group `group`.
  * `path` has to live as long as *ret_file. Returns the descriptor, or -errno: -EADDRINUSE if a
- * live process has it, -ENAMETOOLONG if a socket's path can't be that long.
+ * live process has it, -EEXIST if a file of another kind is there, -ENAMETOOLONG if a socket's
+ * path can't be that long.
  */
 int unix_socket_listen(const char *path, mode_t mode, gid_t group,
                        struct unix_socket_file *ret_file);

@@ -155,8 +155,8 @@ static void receive_more(struct channel *channel)
 }
 
 /*
- * Puts the descriptors that came into the bag. False if there were more than a message can have:
- * the kernel has dropped some, and nobody knows whose.
+ * Puts the descriptors that came into the bag. False if some were lost: there were more than a
+ * message can have, or than this process may open.
  */
 static bool take_fds(struct channel *channel)
 {
@@ -207,7 +207,7 @@ static void on_received(struct loop_op *op, int32_t res)
 		return;
 	}
 	if (!whole) {
-		channel->ended(channel, "more descriptors than a message can have");
+		channel->ended(channel, "descriptors of a message were lost on the way");
 		return;
 	}
 	channel->done += (size_t)res;
