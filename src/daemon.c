@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -286,6 +287,25 @@ static int start_guest(struct daemon *daemon, unsigned int i)
 	return r;
 }
 
+static void log_ready(const struct config *config)
+{
+	const struct guest_config *first = &config->guests[0];
+	unsigned int last = config->guests_count - 1;
+	char frontends[128] = "", clients[96] = "";
+
+	if (first->socket_path)
+		snprintf(frontends, sizeof(frontends), last ? "%s to %u" : "%s", first->socket_path,
+		         last);
+	else
+		snprintf(frontends, sizeof(frontends), "descriptor %d", first->fd);
+	if (first->backend->tcp)
+		snprintf(clients, sizeof(clients),
+		         last ? ", clients at %s port %u to %u" : ", clients at %s port %u",
+		         first->place.address, first->place.tcp_port, first->place.tcp_port + last);
+	log_info("ready for %u guest%s: frontends at %s%s", config->guests_count, last ? "s" : "",
+	         frontends, clients);
+}
+
 int daemon_run(const struct config *config)
 {
 	struct daemon daemon = {.config = config, .signal_fd = -1, .arena = {.fd = -1}};
@@ -300,7 +320,7 @@ int daemon_run(const struct config *config)
 	if (start < 0)
 		stop(&daemon, false);
 	else
-		log_info("%u guests can connect", config->guests_count);
+		log_ready(config);
 	r = loop_run(daemon.loop);
 	if (r < 0) {
 		log_error("io_uring has failed: %s", strerror(-r));
