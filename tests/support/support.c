@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The way to fail and the clock. See support.h.
+ */
+#include "support.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+void (*support_on_die)(const char *message);
+
+void support_die(const char *format, ...)
+{
+	char message[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	if (support_on_die)
+		support_on_die(message);
+	fprintf(stderr, "test support: %s\n", message);
+	fflush(stderr);
+	abort();
+}
+
+uint64_t support_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t support_deadline_ms(void)
+{
+	static uint64_t milliseconds;
+	const char *text;
+
+	if (milliseconds)
+		return milliseconds;
+	text = getenv("SUPPORT_DEADLINE_MS");
+	milliseconds = text ? strtoull(text, NULL, 10) : 0;
+	if (!milliseconds)
+		milliseconds = 10000;
+	return milliseconds;
+}
+
+void support_fill_pattern(void *bytes, uint64_t length, uint64_t position)
+{
+	uint8_t *byte = bytes;
+	uint64_t i;
+
+	/* 223 is prime: the pattern never lines up with buffer sizes. It starts above 0x0f. */
+	for (i = 0; i < length; i++)
+		byte[i] = (uint8_t)(' ' + (position + i) % 223);
+}
