@@ -164,13 +164,13 @@ static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
 			return VIRTQ_BROKEN;
 	} while (flags & VIRTQ_DESC_F_INDIRECT);
 
+	if (!gmem_covers(vq->mem, le64_get(desc.addr), le32_get(desc.len)))
+		return breaks(vq, "a buffer that isn't in guest memory");
 	chain->more = flags & VIRTQ_DESC_F_NEXT;
 	chain->next = le16_get(desc.next);
 	chain->writable = flags & VIRTQ_DESC_F_WRITE;
 	chain->addr = le64_get(desc.addr);
 	chain->len = le32_get(desc.len);
-	if (!gmem_covers(vq->mem, chain->addr, chain->len))
-		return breaks(vq, "a buffer that isn't in guest memory");
 	return VIRTQ_OK;
 }
 
@@ -202,7 +202,7 @@ enum virtq_result virtq_pop(struct virtq *vq, struct virtq_chain *ret_chain)
 
 enum virtq_result virtq_chain_ready(struct virtq *vq, struct virtq_chain *chain, bool writable)
 {
-	enum virtq_result r = VIRTQ_OK;
+	enum virtq_result r = vq->broken ? VIRTQ_BROKEN : VIRTQ_OK;
 
 	while (r == VIRTQ_OK && (chain->len == 0 || chain->writable != writable))
 		r = next_desc(vq, chain);
