@@ -118,6 +118,10 @@ static void take_signal(struct daemon *daemon, uint32_t signal)
 	case SIGCONT:
 		resume(daemon);
 		break;
+	case SIGWINCH:
+		for (unsigned int i = 0; i < daemon->started; i++)
+			guest_resize(&daemon->guests[i].guest);
+		break;
 	case SIGHUP: /* kept for logs to be opened anew; a terminal that is gone is noticed by
 	                itself */
 	default:
@@ -140,7 +144,7 @@ static void on_signals(struct loop_op *op, int32_t res)
 
 static int take_over_signals(struct daemon *daemon)
 {
-	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT};
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH};
 	sigset_t set;
 
 	sigemptyset(&set);

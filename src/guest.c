@@ -69,6 +69,23 @@ static void on_pump(struct loop_task *task)
 	follow_up(guest, index_of(vring), outcome);
 }
 
+/*
+ * Has the driver read its configuration anew, for the window's size. Not while nothing runs:
+ * QEMU's generic device would crash, so it waits until something does. Once after each start it is
+ * needed in any case: Linux before 6.2 or so doesn't look by itself.
+ */
+static void tell_config(struct guest *guest)
+{
+	bool known = guest->port.cols > 0 || guest->port.rows > 0;
+
+	if (guest->config_told || !known || guest->config_change.slot.fd < 0 ||
+	    !session_runs(&guest->session) ||
+	    !session_has_feature(&guest->session, VIRTIO_CONSOLE_F_SIZE))
+		return;
+	guest->config_told = true;
+	signal_sink(guest, &guest->config_change);
+}
+
 static void on_kicked(struct eventfd_source *kick)
 {
 	struct guest_vring *vring = container_of(kick, struct guest_vring, kick);
@@ -78,6 +95,13 @@ static void on_kicked(struct eventfd_source *kick)
 
 static void init_vrings(struct guest *guest)
 {
+	guest->config_change_message = (struct wire_header){
+	    .request = le32_of(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG),
+	    .flags = le32_of(WIRE_VERSION),
+	};
+	eventfd_sink_init_message(&guest->config_change, &guest->connection,
+	                          &guest->config_change_message,
+	                          sizeof(guest->config_change_message));
 	for (unsigned int i = 0; i < GUEST_VRINGS; i++) {
 		struct guest_vring *vring = &guest->vrings[i];
 
@@ -100,6 +124,7 @@ static void deinit_vrings(struct guest *guest)
 		eventfd_sink_deinit(&vring->call);
 		eventfd_sink_deinit(&vring->err);
 	}
+	eventfd_sink_deinit(&guest->config_change);
 }
 
 /* What the session asks for. */
@@ -107,6 +132,7 @@ static void deinit_vrings(struct guest *guest)
 static void on_vring_runs(struct session *session, unsigned int i)
 {
 	queue_pump(guest_of(session), i);
+	tell_config(guest_of(session));
 }
 
 static void on_vring_settle(struct session *session, unsigned int i)
@@ -114,6 +140,7 @@ static void on_vring_settle(struct session *session, unsigned int i)
 	struct guest *guest = guest_of(session);
 
 	follow_up(guest, i, console_settle(&guest->console, i));
+	guest->config_told = false;
 }
 
 static void on_vring_lost(struct session *session, unsigned int i)
@@ -146,11 +173,21 @@ static void on_read_config(struct session *session, uint32_t offset, uint8_t *re
 	console_read_config(&guest_of(session)->console, offset, ret_bytes, len);
 }
 
-/* Nothing in the space may be written by a driver but for features that aren't offered. */
 static void on_write_config(struct session *session, uint32_t offset, const uint8_t *bytes,
                             uint32_t len)
 {
-	(void)session, (void)offset, (void)bytes, (void)len;
+	struct guest *guest = guest_of(session);
+
+	if (console_write_config(&guest->console, offset, bytes, len))
+		guest->backend->ops->wake(guest->backend);
+}
+
+static void on_set_backend_req(struct session *session, int fd)
+{
+	struct guest *guest = guest_of(session);
+
+	eventfd_sink_set(&guest->config_change, fd);
+	tell_config(guest);
 }
 
 static const struct session_ops session_ops = {
@@ -160,6 +197,7 @@ static const struct session_ops session_ops = {
     .set_kick = on_set_kick,
     .set_call = on_set_call,
     .set_err = on_set_err,
+    .set_backend_req = on_set_backend_req,
     .read_config = on_read_config,
     .write_config = on_write_config,
 };
@@ -250,6 +288,15 @@ static void on_device_pump(struct backend_device *device)
 		queue_pump(guest, i);
 }
 
+static void on_resized(struct backend_device *device)
+{
+	struct guest *guest = container_of(device, struct guest, device);
+
+	console_set_size(&guest->console, guest->port.cols, guest->port.rows);
+	guest->config_told = false;
+	tell_config(guest);
+}
+
 static void on_backend_stopped(struct backend_device *device)
 {
 	struct guest *guest = container_of(device, struct guest, device);
@@ -305,6 +352,7 @@ static void init_guest(struct guest *guest, struct arena *arena)
 
 	guest->device = (struct backend_device){
 	    .pump = on_device_pump,
+	    .resized = on_resized,
 	    .stopped = on_backend_stopped,
 	    .quit = on_backend_quit,
 	};
@@ -312,7 +360,7 @@ static void init_guest(struct guest *guest, struct arena *arena)
 	guest->port.name = guest->name;
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
 	session_init(&guest->session, &session_ops, lay_out(guest, arena), guest->virtqs, &limits,
-	             CONSOLE_FEATURES);
+	             CONSOLE_FEATURES, CONSOLE_CONFIG_FEATURES);
 }
 
 int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
@@ -337,6 +385,7 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 		return r;
 	}
 	console_init(&guest->console, guest->virtqs, guest->backend);
+	guest_resize(guest);
 	guest->frontend_parts = 1;
 	if (guest->listens)
 		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
@@ -354,6 +403,12 @@ void guest_stop(struct guest *guest, bool finish)
 	loop_scope_close(&guest->life);
 	if (guest->connected)
 		loop_scope_close(&guest->connection);
+}
+
+void guest_resize(struct guest *guest)
+{
+	if (guest->backend && guest->backend->ops->resize)
+		guest->backend->ops->resize(guest->backend);
 }
 
 void guest_suspend(struct guest *guest)

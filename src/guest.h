@@ -67,7 +67,10 @@ struct guest {
 	struct loop_scope connection;
 	struct channel channel;
 	struct guest_vring vrings[GUEST_VRINGS];
+	struct eventfd_sink config_change; /* to the frontend */
+	struct wire_header config_change_message;
 	bool connected;
+	bool config_told; /* the driver at work has been told to read its configuration */
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
@@ -87,6 +90,9 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 
 /* Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first. */
 void guest_stop(struct guest *guest, bool finish);
+
+/* The window of the process's terminal has another size. */
+void guest_resize(struct guest *guest);
 
 /* The process is about to be suspended, or goes on after that. */
 void guest_suspend(struct guest *guest);

@@ -21,6 +21,8 @@ struct backend_device {
 	void (*pump)(struct backend_device *device);
 	/* The backend has finished: nothing of it is left but its memory, which is freed now. */
 	void (*stopped)(struct backend_device *device);
+	/* The size of the window that counts has changed, in the port. */
+	void (*resized)(struct backend_device *device);
 	/* The person asked for the end of the whole program, or its output is closed. */
 	void (*quit)(struct backend_device *device);
 };
@@ -31,6 +33,8 @@ struct backend_port {
 	struct byte_ring input;  /* clients to guest */
 	struct backend_device *device;
 	const char *name; /* for the log: "guest 0" */
+	/* The window that counts, in characters; 0 x 0 while none is known. */
+	uint16_t cols, rows;
 };
 
 struct backend_ops {
@@ -44,6 +48,8 @@ struct backend_ops {
 	void (*finish)(struct backend *backend);
 	/* Ends at once; then `stopped`. */
 	void (*stop)(struct backend *backend);
+	/* The window of the process's terminal has another size. May be NULL. */
+	void (*resize)(struct backend *backend);
 	/* The process is about to be suspended, or goes on after that. May be NULL. */
 	void (*suspend)(struct backend *backend);
 	void (*resume)(struct backend *backend);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -242,6 +243,21 @@ static void on_read(struct loop_op *op, int32_t res)
 	arm_input(nested);
 }
 
+/* The window. */
+
+static void look_at_window(struct nested *nested)
+{
+	struct backend_port *port = nested->backend.port;
+	struct winsize size;
+
+	if (!nested->terminal || ioctl(nested->in_fd, TIOCGWINSZ, &size) < 0 ||
+	    (size.ws_col == port->cols && size.ws_row == port->rows))
+		return;
+	port->cols = size.ws_col;
+	port->rows = size.ws_row;
+	port->device->resized(port->device);
+}
+
 /* The interface. */
 
 static size_t nested_room(struct backend *backend)
@@ -289,6 +305,11 @@ static void nested_finish(struct backend *backend)
 	output_finish(&nested_of(backend)->output, on_finished);
 }
 
+static void nested_resize(struct backend *backend)
+{
+	look_at_window(nested_of(backend));
+}
+
 static void nested_suspend(struct backend *backend)
 {
 	(void)backend;
@@ -301,6 +322,7 @@ static void nested_resume(struct backend *backend)
 
 	if (nested->terminal)
 		terminal_enter_raw(nested->in_fd);
+	look_at_window(nested);
 }
 
 static const struct backend_ops nested_ops = {
@@ -308,6 +330,7 @@ static const struct backend_ops nested_ops = {
     .wake = nested_wake,
     .finish = nested_finish,
     .stop = nested_stop,
+    .resize = nested_resize,
     .suspend = nested_suspend,
     .resume = nested_resume,
 };

@@ -12,7 +12,6 @@ static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_
 {
 	loop_op_init(&slot->op, scope, fn);
 	slot->fd = slot->parked = -1;
-	slot->value = 0;
 }
 
 static void slot_deinit(struct eventfd_slot *slot)
@@ -42,8 +41,7 @@ static bool slot_completed(struct eventfd_slot *slot)
 
 static void source_arm(struct eventfd_source *source)
 {
-	loop_arm_read(&source->slot.op, source->slot.fd, &source->slot.value,
-	              sizeof(source->slot.value));
+	loop_arm_read(&source->slot.op, source->slot.fd, &source->count, sizeof(source->count));
 }
 
 static void on_source_read(struct loop_op *op, int32_t res)
@@ -86,8 +84,7 @@ void eventfd_source_deinit(struct eventfd_source *source)
 static void sink_arm(struct eventfd_sink *sink)
 {
 	sink->again = false;
-	sink->slot.value = 1;
-	loop_arm_write(&sink->slot.op, sink->slot.fd, &sink->slot.value, sizeof(sink->slot.value));
+	loop_arm_write(&sink->slot.op, sink->slot.fd, sink->message, sink->message_len);
 }
 
 static void on_sink_written(struct loop_op *op, int32_t res)
@@ -100,10 +97,20 @@ static void on_sink_written(struct loop_op *op, int32_t res)
 		sink_arm(sink);
 }
 
-void eventfd_sink_init(struct eventfd_sink *sink, struct loop_scope *scope)
+void eventfd_sink_init_message(struct eventfd_sink *sink, struct loop_scope *scope,
+                               const void *message, size_t len)
 {
 	slot_init(&sink->slot, scope, on_sink_written);
+	sink->message = message;
+	sink->message_len = len;
 	sink->again = false;
+}
+
+void eventfd_sink_init(struct eventfd_sink *sink, struct loop_scope *scope)
+{
+	static const uint64_t one = 1;
+
+	eventfd_sink_init_message(sink, scope, &one, sizeof(one));
 }
 
 void eventfd_sink_set(struct eventfd_sink *sink, int fd)
