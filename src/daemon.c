@@ -241,14 +241,8 @@ static int listen_for(struct daemon_guest *at, const struct guest_config *config
 	int fd = unix_socket_listen(config->socket_path, config->socket_mode, config->socket_group,
 	                            &at->file);
 
-	if (fd == -EADDRINUSE)
-		log_error("%s: another process uses this socket", config->socket_path);
-	else if (fd == -EEXIST)
-		log_error("%s: there is a file that isn't a socket", config->socket_path);
-	else if (fd == -ENAMETOOLONG)
-		log_error("%s: too long for a socket's path", config->socket_path);
-	else if (fd < 0)
-		log_error("%s: can't listen: %s", config->socket_path, strerror(-fd));
+	if (fd < 0)
+		unix_socket_log_failure(config->socket_path, fd);
 	return fd;
 }
 
@@ -295,7 +289,7 @@ static void log_ready(const struct config *config)
 {
 	const struct guest_config *first = &config->guests[0];
 	unsigned int last = config->guests_count - 1;
-	char frontends[128] = "", clients[96] = "";
+	char frontends[128], clients[128] = "";
 
 	if (first->socket_path)
 		snprintf(frontends, sizeof(frontends), last ? "%s to %u" : "%s", first->socket_path,
@@ -306,6 +300,10 @@ static void log_ready(const struct config *config)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s port %u to %u" : ", clients at %s port %u",
 		         first->place.address, first->place.tcp_port, first->place.tcp_port + last);
+	else if (first->backend->uds)
+		snprintf(clients, sizeof(clients),
+		         last ? ", clients at %s to %u" : ", clients at %s", first->place.uds_path,
+		         last);
 	log_info("ready for %u guest%s: frontends at %s%s", config->guests_count, last ? "s" : "",
 	         frontends, clients);
 }

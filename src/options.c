@@ -31,6 +31,7 @@ struct options {
 	mode_t socket_mode;
 	gid_t socket_group;
 	const char *listen_address;
+	const char *uds_path;
 	uint64_t history;
 	enum log_level log_level;
 	bool log_level_given;
@@ -135,6 +136,12 @@ static bool set_listen_address(struct options *options, const char *value)
 	return inet_pton(AF_INET, value, &addr) == 1 || inet_pton(AF_INET6, value, &addr) == 1;
 }
 
+static bool set_uds_path(struct options *options, const char *value)
+{
+	options->uds_path = value;
+	return value[0] != '\0';
+}
+
 static bool set_history(struct options *options, const char *value)
 {
 	static const char units[] = "KMG";
@@ -199,13 +206,15 @@ static const struct option_type option_types[] = {
      "largest vring that is accepted, a power of two [1024]", .set = set_max_queue_size},
     {"fd", 0, "N", "the number of an open descriptor",
      "a socket instead of --socket-path, listening or connected", .set = set_fd},
-    {"socket-mode", 0, "MODE", "an octal file mode up to 0777", "permissions of the sockets [0600]",
-     .set = set_socket_mode},
+    {"socket-mode", 0, "MODE", "an octal file mode up to 0777",
+     "permissions of the Unix sockets [0600]", .set = set_socket_mode},
     {"socket-group", 0, "GROUP", "the name or number of a group",
-     "group of the sockets [the process's]", .set = set_socket_group},
+     "group of the Unix sockets [the process's]", .set = set_socket_group},
     {"listen-address", 0, "ADDRESS", "a numeric IPv4 or IPv6 address",
      "where TCP clients connect; they aren't asked who they are [127.0.0.1]",
      .set = set_listen_address},
+    {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
+     .set = set_uds_path},
     {"history", 0, "BYTES", "4096 to 1G bytes; K, M and G are understood",
      "output kept for each guest, up to a power of two [256K]", .set = set_history},
     {"log-level", 0, "LEVEL", "error, warning, info or debug",
@@ -370,10 +379,19 @@ static enum options_result judge(const struct options *options)
 		                   "for all of --socket-count=%llu",
 		                   (unsigned long long)options->tcp_port,
 		                   (unsigned long long)options->socket_count);
+	if (options->backend->uds && !options->uds_path)
+		return usage_error("--uds-path: is required with --backend=%s; it takes a path",
+		                   options->backend->name);
 	return OPTIONS_RUN;
 }
 
 /* The configuration. */
+
+/* Every path of the command line is a guest's with its number appended. */
+static bool append_number(const char *path, unsigned int i, char **ret)
+{
+	return !path || asprintf(ret, "%s%u", path, i) >= 0;
+}
 
 static bool fill_guest(const struct options *options, unsigned int i, struct guest_config *guest)
 {
@@ -382,12 +400,18 @@ static bool fill_guest(const struct options *options, unsigned int i, struct gue
 	    .socket_mode = options->socket_mode,
 	    .socket_group = options->socket_group,
 	    .backend = options->backend,
-	    .place = {options->listen_address, (uint16_t)(options->tcp_port + i)},
+	    .place =
+		{
+		    .address = options->listen_address,
+		    .tcp_port = (uint16_t)(options->tcp_port + i),
+		    .mode = options->socket_mode,
+		    .group = options->socket_group,
+		},
 	    .max_queue_size = (uint32_t)options->max_queue_size,
 	    .history = options->history,
 	};
-	return !options->socket_path ||
-	       asprintf(&guest->socket_path, "%s%u", options->socket_path, i) >= 0;
+	return append_number(options->socket_path, i, &guest->socket_path) &&
+	       append_number(options->uds_path, i, &guest->place.uds_path);
 }
 
 static enum options_result make_config(const struct options *options, struct config *ret_config)
@@ -397,13 +421,16 @@ static enum options_result make_config(const struct options *options, struct con
 		options->log_level_given ? options->log_level : options->backend->log_level,
 	};
 
+	unsigned int filled = 0;
+
 	config.guests = calloc(options->socket_count, sizeof(*config.guests));
 	for (unsigned int i = 0; config.guests && i < options->socket_count; i++) {
+		config.guests_count++;
 		if (!fill_guest(options, i, &config.guests[i]))
 			break;
-		config.guests_count++;
+		filled++;
 	}
-	if (config.guests_count < options->socket_count) {
+	if (filled < options->socket_count) {
 		options_free(&config);
 		return usage_error("--socket-count=%llu: no memory for so many guests",
 		                   (unsigned long long)options->socket_count);
@@ -441,8 +468,10 @@ enum options_result options_parse(int argc, char **argv, struct config *ret_conf
 
 void options_free(struct config *config)
 {
-	for (unsigned int i = 0; i < config->guests_count; i++)
+	for (unsigned int i = 0; i < config->guests_count; i++) {
 		free(config->guests[i].socket_path);
+		free(config->guests[i].place.uds_path);
+	}
 	free(config->guests);
 	*config = (struct config){0};
 }

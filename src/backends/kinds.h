@@ -11,17 +11,22 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Where a backend is to be found; what a kind has no use for isn't looked at. */
 struct backend_place {
 	const char *address;
 	uint16_t tcp_port;
+	char *uds_path;
+	mode_t mode;
+	gid_t group; /* (gid_t)-1: as it comes */
 };
 
 struct backend_kind {
 	const char *name;
 	const char *help;         /* for --help, one line */
 	bool single;              /* there can be only one in the process */
+	bool uds;                 /* it has a Unix socket for clients */
 	bool tcp;                 /* it has a TCP port */
 	enum log_level log_level; /* unless told otherwise */
 	/* Returns 0 or -errno, having logged the cause. */

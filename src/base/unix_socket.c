@@ -2,6 +2,7 @@
 #include "base/unix_socket.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,18 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 	}
 	*ret_file = file;
 	return fd;
+}
+
+void unix_socket_log_failure(const char *path, int error)
+{
+	if (error == -EADDRINUSE)
+		log_error("%s: another process uses this socket", path);
+	else if (error == -EEXIST)
+		log_error("%s: there is a file that isn't a socket", path);
+	else if (error == -ENAMETOOLONG)
+		log_error("%s: too long for a socket's path", path);
+	else
+		log_error("%s: can't listen: %s", path, strerror(-error));
 }
 
 void unix_socket_remove(struct unix_socket_file *file)

@@ -25,6 +25,9 @@ struct unix_socket_file {
 int unix_socket_listen(const char *path, mode_t mode, gid_t group,
                        struct unix_socket_file *ret_file);
 
+/* Logs in one line why unix_socket_listen() returned `error`. */
+void unix_socket_log_failure(const char *path, int error);
+
 /* Removes the file, unless another has taken its place, and closes the folder. */
 void unix_socket_remove(struct unix_socket_file *file);
 
