@@ -40,13 +40,20 @@ static void tell_if_broken(struct guest *guest, unsigned int i)
 	vring->told_broken = broken;
 }
 
+/* There is output, or room for input. */
+static void wake_backend(struct guest *guest)
+{
+	output_wake(&guest->output);
+	guest->backend->ops->wake(guest->backend);
+}
+
 /* Does what has to follow a pump. */
 static void follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
 {
 	if (outcome.call)
 		signal_sink(guest, &guest->vrings[i].call);
 	if (outcome.moved)
-		guest->backend->ops->wake(guest->backend);
+		wake_backend(guest);
 	tell_if_broken(guest, i);
 }
 
@@ -76,7 +83,7 @@ static void on_pump(struct loop_task *task)
  */
 static void tell_config(struct guest *guest)
 {
-	bool known = guest->port.cols > 0 || guest->port.rows > 0;
+	bool known = guest->output.port.cols > 0 || guest->output.port.rows > 0;
 
 	if (guest->config_told || !known || guest->config_change.slot.fd < 0 ||
 	    !session_runs(&guest->session) ||
@@ -179,7 +186,7 @@ static void on_write_config(struct session *session, uint32_t offset, const uint
 	struct guest *guest = guest_of(session);
 
 	if (console_write_config(&guest->console, offset, bytes, len))
-		guest->backend->ops->wake(guest->backend);
+		wake_backend(guest);
 }
 
 static void on_set_backend_req(struct session *session, int fd)
@@ -205,17 +212,24 @@ static const struct session_ops session_ops = {
 /* The frontend's connection. */
 
 /* The backend goes last: what the frontend leaves behind still goes to its clients. */
+
+static void stop_backend(struct output *output)
+{
+	struct guest *guest = container_of(output, struct guest, output);
+
+	loop_scope_close(&guest->port_scope);
+	guest->backend->ops->stop(guest->backend);
+}
+
 static void frontend_part_drained(struct guest *guest)
 {
-	const struct backend_ops *backend = guest->backend->ops;
-
 	guest->frontend_parts--;
 	if (!guest->stopping || guest->frontend_parts > 0)
 		return;
 	if (guest->finishing)
-		backend->finish(guest->backend);
+		output_finish(&guest->output, stop_backend);
 	else
-		backend->stop(guest->backend);
+		stop_backend(&guest->output);
 }
 
 static void on_channel_ended(struct channel *channel, const char *why)
@@ -288,11 +302,23 @@ static void on_device_pump(struct backend_device *device)
 		queue_pump(guest, i);
 }
 
+static void port_part_stopped(struct guest *guest)
+{
+	guest->port_parts--;
+	if (guest->port_parts == 0)
+		guest->ops->stopped(guest);
+}
+
+static void on_port_drained(struct loop_scope *scope)
+{
+	port_part_stopped(container_of(scope, struct guest, port_scope));
+}
+
 static void on_resized(struct backend_device *device)
 {
 	struct guest *guest = container_of(device, struct guest, device);
 
-	console_set_size(&guest->console, guest->port.cols, guest->port.rows);
+	console_set_size(&guest->console, guest->output.port.cols, guest->output.port.rows);
 	guest->config_told = false;
 	tell_config(guest);
 }
@@ -302,7 +328,7 @@ static void on_backend_stopped(struct backend_device *device)
 	struct guest *guest = container_of(device, struct guest, device);
 
 	guest->backend = NULL;
-	guest->ops->stopped(guest);
+	port_part_stopped(guest);
 }
 
 static void on_backend_quit(struct backend_device *device)
@@ -337,8 +363,8 @@ static struct session_record *lay_out(struct guest *guest, struct arena *arena)
 	struct byte_ring_state *states = arena_take(arena, 2 * sizeof(struct byte_ring_state) +
 	                                                       session_record_size(GUEST_VRINGS));
 
-	byte_ring_init(&guest->port.output, &states[0], arena_take(arena, history), history);
-	byte_ring_init(&guest->port.input, &states[1], arena_take(arena, GUEST_INPUT_BYTES),
+	byte_ring_init(&guest->output.port.output, &states[0], arena_take(arena, history), history);
+	byte_ring_init(&guest->output.port.input, &states[1], arena_take(arena, GUEST_INPUT_BYTES),
 	               GUEST_INPUT_BYTES);
 	return (struct session_record *)(void *)&states[2];
 }
@@ -349,6 +375,7 @@ static void init_guest(struct guest *guest, struct arena *arena)
 	    .vrings = GUEST_VRINGS,
 	    .vring_size = guest->config->max_queue_size,
 	};
+	struct session_record *record;
 
 	guest->device = (struct backend_device){
 	    .pump = on_device_pump,
@@ -356,10 +383,13 @@ static void init_guest(struct guest *guest, struct arena *arena)
 	    .stopped = on_backend_stopped,
 	    .quit = on_backend_quit,
 	};
-	guest->port.device = &guest->device;
-	guest->port.name = guest->name;
+	guest->output.port.device = &guest->device;
+	guest->output.port.name = guest->name;
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
-	session_init(&guest->session, &session_ops, lay_out(guest, arena), guest->virtqs, &limits,
+	loop_scope_init(&guest->port_scope, guest->loop, on_port_drained);
+	record = lay_out(guest, arena);
+	output_init(&guest->output, &guest->port_scope);
+	session_init(&guest->session, &session_ops, record, guest->virtqs, &limits,
 	             CONSOLE_FEATURES, CONSOLE_CONFIG_FEATURES);
 }
 
@@ -378,7 +408,7 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	};
 	snprintf(guest->name, sizeof(guest->name), "guest %u", index);
 	init_guest(guest, arena);
-	r = config->backend->new (&guest->backend, loop, &guest->port, &config->place);
+	r = config->backend->new (&guest->backend, loop, &guest->output.port, &config->place);
 	if (r < 0) {
 		fd_close(&listen_fd);
 		fd_close(&connected_fd);
@@ -387,6 +417,7 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	console_init(&guest->console, guest->virtqs, guest->backend);
 	guest_resize(guest);
 	guest->frontend_parts = 1;
+	guest->port_parts = 2;
 	if (guest->listens)
 		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
 	else

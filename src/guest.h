@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "config.h"
+#include "backends/output.h"
 #include "console/console.h"
 #include "loop/acceptor.h"
 #include "loop/eventfd.h"
@@ -56,7 +57,8 @@ struct guest {
 	struct acceptor acceptor;
 	bool listens; /* for frontends; otherwise it serves the one that was handed over */
 	int next_fd;  /* a frontend that waits for the one before to be gone, or -1 */
-	struct backend_port port;
+	struct loop_scope port_scope;
+	struct output output;
 	struct backend_device device;
 	struct backend *backend;
 	struct console console;
@@ -74,6 +76,7 @@ struct guest {
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
+	unsigned int port_parts;     /* of `port_scope` and the backend, likewise */
 };
 
 /* The room a guest needs in the arena, in bytes. */

@@ -32,20 +32,18 @@ struct backend_port {
 	struct byte_ring output; /* guest to clients; what is kept of it */
 	struct byte_ring input;  /* clients to guest */
 	struct backend_device *device;
+	/*
+	 * How many bytes may be written to the output ring now, in place of its oldest if need be.
+	 * If that is 0, `pump` comes as soon as it isn't.
+	 */
+	size_t (*room)(struct backend_port *port);
 	const char *name; /* for the log: "guest 0" */
 	/* The window that counts, in characters; 0 x 0 while none is known. */
 	uint16_t cols, rows;
 };
 
 struct backend_ops {
-	/*
-	 * How many bytes may be written to the output ring now, in place of its oldest if need be.
-	 * If that is 0, `pump` comes as soon as it isn't.
-	 */
-	size_t (*room)(struct backend *backend);
 	void (*wake)(struct backend *backend);
-	/* Writes out what is left for clients that take it; then `stopped`. */
-	void (*finish)(struct backend *backend);
 	/* Ends at once; then `stopped`. */
 	void (*stop)(struct backend *backend);
 	/* The window of the process's terminal has another size. May be NULL. */

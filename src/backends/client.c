@@ -242,12 +242,11 @@ void client_set_receive(struct client_set *set)
 
 /* The set. */
 
-void client_set_init(struct client_set *set, struct backend_port *port, struct output *output,
-                     struct loop *loop, void (*emptied)(struct client_set *set))
+void client_set_init(struct client_set *set, struct backend_port *port, struct loop *loop,
+                     void (*emptied)(struct client_set *set))
 {
 	*set = (struct client_set){
 	    .port = port,
-	    .output = output,
 	    .loop = loop,
 	    .emptied = emptied,
 	};
@@ -271,7 +270,7 @@ int client_new(struct client_set *set, int fd, const char *name)
 	loop_op_init(&client->room, &client->scope, on_room);
 	loop_op_init(&client->send, &client->scope, on_sent);
 	loop_task_init(&client->flush, on_flush);
-	reader_init(&client->reader, set->output, wake_client);
+	reader_init(&client->reader, output_of(set->port), wake_client);
 	list_append(&set->clients, &client->link);
 	set->count++;
 	log_debug("%s: client %s has come", set->port->name, client->name);

@@ -17,7 +17,6 @@ struct client;
 /* The clients of one port. Embedded in their backend. */
 struct client_set {
 	struct backend_port *port;
-	struct output *output;
 	struct loop *loop;
 	struct list clients;
 	unsigned int count;
@@ -26,8 +25,8 @@ struct client_set {
 	void (*emptied)(struct client_set *set);
 };
 
-void client_set_init(struct client_set *set, struct backend_port *port, struct output *output,
-                     struct loop *loop, void (*emptied)(struct client_set *set));
+void client_set_init(struct client_set *set, struct backend_port *port, struct loop *loop,
+                     void (*emptied)(struct client_set *set));
 
 /*
  * Takes the connected socket `fd`. Returns 0 or -ENOMEM (fd closed). `name` is for the log, and

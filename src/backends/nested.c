@@ -27,7 +27,6 @@
 struct nested {
 	struct backend backend;
 	struct loop_scope scope;
-	struct output output;
 	struct reader reader;
 	struct loop_op readable, read;
 	struct loop_op writable, write;
@@ -260,16 +259,10 @@ static void look_at_window(struct nested *nested)
 
 /* The interface. */
 
-static size_t nested_room(struct backend *backend)
-{
-	return output_room(&nested_of(backend)->output);
-}
-
 static void nested_wake(struct backend *backend)
 {
 	struct nested *nested = nested_of(backend);
 
-	output_wake(&nested->output);
 	if (!is_closing(nested))
 		arm_input(nested);
 }
@@ -295,16 +288,6 @@ static void nested_stop(struct backend *backend)
 	loop_scope_close(&nested_of(backend)->scope);
 }
 
-static void on_finished(struct output *output)
-{
-	nested_stop(&container_of(output, struct nested, output)->backend);
-}
-
-static void nested_finish(struct backend *backend)
-{
-	output_finish(&nested_of(backend)->output, on_finished);
-}
-
 static void nested_resize(struct backend *backend)
 {
 	look_at_window(nested_of(backend));
@@ -326,9 +309,7 @@ static void nested_resume(struct backend *backend)
 }
 
 static const struct backend_ops nested_ops = {
-    .room = nested_room,
     .wake = nested_wake,
-    .finish = nested_finish,
     .stop = nested_stop,
     .resize = nested_resize,
     .suspend = nested_suspend,
@@ -376,8 +357,7 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_op_init(&nested->write, &nested->scope, on_written);
 	loop_op_init(&nested->closed, &nested->scope, on_closed);
 	loop_task_init(&nested->flush, on_flush);
-	output_init(&nested->output, port, &nested->scope);
-	reader_init(&nested->reader, &nested->output, wake_nested);
+	reader_init(&nested->reader, output_of(port), wake_nested);
 }
 
 int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static struct byte_ring *ring_of(const struct output *output)
+static const struct byte_ring *ring_of(const struct output *output)
 {
-	return &output->port->output;
+	return &output->port.output;
 }
 
 static struct loop *loop_of(const struct output *output)
@@ -52,8 +52,14 @@ static void arm_patience(struct output *output, uint64_t ms)
 		loop_timer_arm(&output->patience, ms);
 }
 
-size_t output_room(struct output *output)
+struct output *output_of(struct backend_port *port)
 {
+	return container_of(port, struct output, port);
+}
+
+static size_t output_room(struct backend_port *port)
+{
+	struct output *output = output_of(port);
 	size_t room = measure_room(output);
 
 	if (room == 0 && !output->held) {
@@ -70,7 +76,7 @@ static void release_if_room(struct output *output)
 	if (!output->held || measure_room(output) == 0)
 		return;
 	output->held = false;
-	output->port->device->pump(output->port->device);
+	output->port.device->pump(output->port.device);
 }
 
 /*
@@ -86,7 +92,8 @@ static uint64_t judge_readers(struct output *output, uint64_t patience_ms)
 		struct reader *reader = reader_at(link);
 		uint64_t idle = now - MAX(reader->progress_ms, output->held_since);
 
-		if (reader->lagging || (!reader_pending(reader) && reader->buffered == 0))
+		if (reader->lagging || reader->patient ||
+		    (!reader_pending(reader) && reader->buffered == 0))
 			continue;
 		if (idle >= patience_ms)
 			reader->lagging = true;
@@ -128,9 +135,11 @@ static void on_patience(struct loop_op *op, int32_t res)
 		go_on_holding(output);
 }
 
-void output_init(struct output *output, struct backend_port *port, struct loop_scope *scope)
+void output_init(struct output *output, struct loop_scope *scope)
 {
-	*output = (struct output){.port = port};
+	output->port.room = output_room;
+	output->held = false;
+	output->finished = NULL;
 	list_init(&output->readers);
 	loop_timer_init(&output->patience, scope, on_patience);
 }

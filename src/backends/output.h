@@ -20,7 +20,7 @@
 #define OUTPUT_FINISH_MS 1000
 
 struct output {
-	struct backend_port *port;
+	struct backend_port port;
 	struct list readers;
 	struct loop_timer patience;
 	uint64_t held_since;                     /* loop time; valid while `held` */
@@ -37,13 +37,18 @@ struct reader {
 	size_t buffered;       /* bytes that it has taken and not delivered yet */
 	bool sending;
 	bool lagging;
+	bool patient; /* it never lags: the guest waits for it however long it takes */
 	void (*wake)(struct reader *reader);
 };
 
-void output_init(struct output *output, struct backend_port *port, struct loop_scope *scope);
+/*
+ * The rings and the device of output->port are there already; `room` is set here, to the one
+ * function that says what happens when the ring is full.
+ */
+void output_init(struct output *output, struct loop_scope *scope);
 
-/* backend_ops.room: how many bytes the device may write now. */
-size_t output_room(struct output *output);
+/* The output of a port, for those who are given only that. */
+struct output *output_of(struct backend_port *port);
 
 /* Wakes the readers that have something to read. */
 void output_wake(struct output *output);

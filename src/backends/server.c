@@ -37,17 +37,9 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 		log_warning("%s: no memory for client %s", guest, name);
 }
 
-static size_t server_room(struct backend *backend)
-{
-	return output_room(&server_of(backend)->output);
-}
-
 static void server_wake(struct backend *backend)
 {
-	struct server *server = server_of(backend);
-
-	output_wake(&server->output);
-	client_set_receive(&server->clients);
+	client_set_receive(&server_of(backend)->clients);
 }
 
 static void stop_if_done(struct server *server)
@@ -80,20 +72,8 @@ static void server_stop(struct backend *backend)
 	client_set_close(&server_of(backend)->clients);
 }
 
-static void on_finished(struct output *output)
-{
-	server_stop(&container_of(output, struct server, output)->backend);
-}
-
-static void server_finish(struct backend *backend)
-{
-	output_finish(&server_of(backend)->output, on_finished);
-}
-
 static const struct backend_ops server_backend_ops = {
-    .room = server_room,
     .wake = server_wake,
-    .finish = server_finish,
     .stop = server_stop,
 };
 
@@ -104,7 +84,6 @@ void server_init(struct server *server, const struct server_ops *ops, struct loo
 	server->ops = ops;
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
-	output_init(&server->output, port, &server->scope);
-	client_set_init(&server->clients, port, &server->output, loop, on_emptied);
+	client_set_init(&server->clients, port, loop, on_emptied);
 	acceptor_start(&server->acceptor, &server->scope, fd, port->name, on_accepted);
 }

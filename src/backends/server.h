@@ -29,7 +29,6 @@ struct server {
 	const struct server_ops *ops;
 	struct loop_scope scope;
 	struct acceptor acceptor;
-	struct output output;
 	struct client_set clients;
 	bool drained;
 };

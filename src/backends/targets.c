@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/targets.h"
 
+#include "backends/output.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -10,8 +11,8 @@
 struct target {
 	struct backend backend;
 	struct loop_scope scope;
-	size_t position; /* in the source's pattern */
-	bool held;       /* the echo has told the device that there is no room */
+	size_t position;      /* in the source's pattern */
+	struct reader reader; /* the echo's */
 };
 
 static struct target *target_of(struct backend *backend)
@@ -24,6 +25,7 @@ static void on_drained(struct loop_scope *scope)
 	struct target *target = container_of(scope, struct target, scope);
 	struct backend_device *device = target->backend.port->device;
 
+	reader_deinit(&target->reader);
 	free(target);
 	device->stopped(device);
 }
@@ -41,23 +43,16 @@ static int new_target(struct backend **ret_backend, struct loop *loop, struct ba
 	if (!target)
 		return -ENOMEM;
 	target->backend = (struct backend){.ops = ops, .port = port};
+	list_init(&target->reader.link);
+	target->reader.output = output_of(port);
 	loop_scope_init(&target->scope, loop, on_drained);
 	*ret_backend = &target->backend;
 	return 0;
 }
 
-static void pump(struct backend *backend)
-{
-	backend->port->device->pump(backend->port->device);
-}
-
 /* null */
 
-static size_t swallow_room(struct backend *backend)
-{
-	return backend->port->output.size;
-}
-
+/* There is nothing to do: output that nobody reads goes by itself. */
 static void null_wake(struct backend *backend)
 {
 	(void)backend;
@@ -65,60 +60,50 @@ static void null_wake(struct backend *backend)
 
 int null_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)
 {
-	static const struct backend_ops ops = {
-	    .room = swallow_room,
-	    .wake = null_wake,
-	    .finish = stop,
-	    .stop = stop,
-	};
+	static const struct backend_ops ops = {.wake = null_wake, .stop = stop};
 
 	return new_target(ret_backend, loop, port, &ops);
 }
 
 /* echo */
 
-static size_t echo_room(struct backend *backend)
+/* Moves what there is room for. Whether it was anything. */
+static bool move_back(struct reader *reader, struct byte_ring *input)
 {
-	size_t room = byte_ring_free(&backend->port->output);
+	struct iovec spans[2];
+	unsigned int n = reader_spans(reader, byte_ring_free(input), spans);
 
-	target_of(backend)->held |= room == 0;
-	return room;
+	for (unsigned int i = 0; i < n; i++) {
+		byte_ring_put(input, spans[i].iov_base, spans[i].iov_len);
+		reader_sent(reader, spans[i].iov_len);
+	}
+	return n > 0;
 }
 
-/* Moves what there is room for. Whether it was anything. */
-static bool move_back(struct backend_port *port)
+static void wake_echo(struct reader *reader)
 {
-	void *room;
-	size_t len = byte_ring_room(&port->input, &room);
+	struct target *target = container_of(reader, struct target, reader);
+	struct backend_port *port = target->backend.port;
 
-	len = byte_ring_get(&port->output, room, len);
-	byte_ring_commit(&port->input, len);
-	return len > 0;
+	if (move_back(reader, &port->input))
+		port->device->pump(port->device);
 }
 
 static void echo_wake(struct backend *backend)
 {
-	struct target *target = target_of(backend);
-	bool moved = false;
-
-	while (move_back(backend->port))
-		moved = true;
-	if (moved || (target->held && byte_ring_free(&backend->port->output) > 0)) {
-		target->held = false;
-		pump(backend);
-	}
+	wake_echo(&target_of(backend)->reader);
 }
 
 int echo_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)
 {
-	static const struct backend_ops ops = {
-	    .room = echo_room,
-	    .wake = echo_wake,
-	    .finish = stop,
-	    .stop = stop,
-	};
+	static const struct backend_ops ops = {.wake = echo_wake, .stop = stop};
+	int r = new_target(ret_backend, loop, port, &ops);
 
-	return new_target(ret_backend, loop, port, &ops);
+	if (r < 0)
+		return r;
+	reader_init(&target_of(*ret_backend)->reader, output_of(port), wake_echo);
+	target_of(*ret_backend)->reader.patient = true;
+	return 0;
 }
 
 /* source */
@@ -152,17 +137,12 @@ static void source_wake(struct backend *backend)
 		byte_ring_put(input, pattern + target->position, len);
 		target->position = (target->position + len) % sizeof(pattern);
 	}
-	pump(backend);
+	backend->port->device->pump(backend->port->device);
 }
 
 int source_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)
 {
-	static const struct backend_ops ops = {
-	    .room = swallow_room,
-	    .wake = source_wake,
-	    .finish = stop,
-	    .stop = stop,
-	};
+	static const struct backend_ops ops = {.wake = source_wake, .stop = stop};
 	int r = new_target(ret_backend, loop, port, &ops);
 
 	make_pattern();

@@ -52,7 +52,7 @@ static enum virtq_result open_chain(struct port *port)
 static size_t allowed(struct port *port, struct allowance *allowance)
 {
 	if (allowance->room == 0)
-		allowance->room = port->backend->ops->room(port->backend);
+		allowance->room = port->backend->port->room(port->backend->port);
 	return MIN(allowance->room, allowance->bytes);
 }
 
