@@ -27,7 +27,7 @@
 
 struct daemon_guest {
 	struct guest guest;
-	struct unix_socket_file file; /* dir_fd is -1 if there is none */
+	struct unix_socket_file file;
 	struct daemon *daemon;
 };
 
@@ -122,8 +122,10 @@ static void take_signal(struct daemon *daemon, uint32_t signal)
 		for (unsigned int i = 0; i < daemon->started; i++)
 			guest_resize(&daemon->guests[i].guest);
 		break;
-	case SIGHUP: /* kept for logs to be opened anew; a terminal that is gone is noticed by
-	                itself */
+	case SIGHUP: /* always means this; a terminal that is gone is noticed by itself */
+		for (unsigned int i = 0; i < daemon->started; i++)
+			guest_reopen_log(&daemon->guests[i].guest);
+		break;
 	default:
 		break;
 	}
@@ -269,7 +271,6 @@ static int start_guest(struct daemon *daemon, unsigned int i)
 	bool listens = true;
 
 	at->daemon = daemon;
-	at->file.dir_fd = -1;
 	if (fd >= 0)
 		r = judge_handed_over(fd, &listens);
 	else

@@ -211,13 +211,31 @@ static const struct session_ops session_ops = {
 
 /* The frontend's connection. */
 
-/* The backend goes last: what the frontend leaves behind still goes to its clients. */
+/*
+ * The end, step by step: the frontend; with time to finish, what is left for the clients; the
+ * backend with them; what is left for the log; the log; the port.
+ */
+
+static void on_log_stopped(struct backend_port *port)
+{
+	loop_scope_close(&container_of(port, struct guest, output.port)->port_scope);
+}
+
+static void stop_log(struct output *output)
+{
+	struct guest *guest = container_of(output, struct guest, output);
+
+	if (guest->log)
+		logfile_stop(guest->log, on_log_stopped);
+	else
+		on_log_stopped(&output->port);
+	guest->log = NULL;
+}
 
 static void stop_backend(struct output *output)
 {
 	struct guest *guest = container_of(output, struct guest, output);
 
-	loop_scope_close(&guest->port_scope);
 	guest->backend->ops->stop(guest->backend);
 }
 
@@ -302,16 +320,11 @@ static void on_device_pump(struct backend_device *device)
 		queue_pump(guest, i);
 }
 
-static void port_part_stopped(struct guest *guest)
-{
-	guest->port_parts--;
-	if (guest->port_parts == 0)
-		guest->ops->stopped(guest);
-}
-
 static void on_port_drained(struct loop_scope *scope)
 {
-	port_part_stopped(container_of(scope, struct guest, port_scope));
+	struct guest *guest = container_of(scope, struct guest, port_scope);
+
+	guest->ops->stopped(guest);
 }
 
 static void on_resized(struct backend_device *device)
@@ -328,7 +341,7 @@ static void on_backend_stopped(struct backend_device *device)
 	struct guest *guest = container_of(device, struct guest, device);
 
 	guest->backend = NULL;
-	port_part_stopped(guest);
+	output_finish(&guest->output, stop_log);
 }
 
 static void on_backend_quit(struct backend_device *device)
@@ -393,6 +406,21 @@ static void init_guest(struct guest *guest, struct arena *arena)
 	             CONSOLE_FEATURES, CONSOLE_CONFIG_FEATURES);
 }
 
+static int start_port(struct guest *guest)
+{
+	const struct guest_config *config = guest->config;
+	struct backend_port *port = &guest->output.port;
+	int r = 0;
+
+	if (config->log_path)
+		r = logfile_new(&guest->log, guest->loop, port, config->log_path);
+	if (r == 0)
+		r = config->backend->make(&guest->backend, guest->loop, port, &config->place);
+	if (r < 0 && guest->log)
+		logfile_free(guest->log);
+	return r;
+}
+
 int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
                 struct arena *arena, const struct guest_config *config, unsigned int index,
                 int listen_fd, int connected_fd)
@@ -408,7 +436,7 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	};
 	snprintf(guest->name, sizeof(guest->name), "guest %u", index);
 	init_guest(guest, arena);
-	r = config->backend->new (&guest->backend, loop, &guest->output.port, &config->place);
+	r = start_port(guest);
 	if (r < 0) {
 		fd_close(&listen_fd);
 		fd_close(&connected_fd);
@@ -417,7 +445,6 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	console_init(&guest->console, guest->virtqs, guest->backend);
 	guest_resize(guest);
 	guest->frontend_parts = 1;
-	guest->port_parts = 2;
 	if (guest->listens)
 		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
 	else
@@ -434,6 +461,12 @@ void guest_stop(struct guest *guest, bool finish)
 	loop_scope_close(&guest->life);
 	if (guest->connected)
 		loop_scope_close(&guest->connection);
+}
+
+void guest_reopen_log(struct guest *guest)
+{
+	if (guest->log)
+		logfile_reopen(guest->log);
 }
 
 void guest_resize(struct guest *guest)

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "config.h"
+#include "backends/logfile.h"
 #include "backends/output.h"
 #include "console/console.h"
 #include "loop/acceptor.h"
@@ -61,6 +62,7 @@ struct guest {
 	struct output output;
 	struct backend_device device;
 	struct backend *backend;
+	struct logfile *log; /* or NULL */
 	struct console console;
 	struct session session;
 	struct virtq virtqs[GUEST_VRINGS];
@@ -76,7 +78,6 @@ struct guest {
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
-	unsigned int port_parts;     /* of `port_scope` and the backend, likewise */
 };
 
 /* The room a guest needs in the arena, in bytes. */
@@ -93,6 +94,9 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 
 /* Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first. */
 void guest_stop(struct guest *guest, bool finish);
+
+/* Log files are opened anew: they may have been moved away. */
+void guest_reopen_log(struct guest *guest);
 
 /* The window of the process's terminal has another size. */
 void guest_resize(struct guest *guest);

@@ -32,6 +32,7 @@ struct options {
 	gid_t socket_group;
 	const char *listen_address;
 	const char *uds_path;
+	const char *log_file;
 	uint64_t history;
 	enum log_level log_level;
 	bool log_level_given;
@@ -142,6 +143,12 @@ static bool set_uds_path(struct options *options, const char *value)
 	return value[0] != '\0';
 }
 
+static bool set_log_file(struct options *options, const char *value)
+{
+	options->log_file = value;
+	return value[0] != '\0';
+}
+
 static bool set_history(struct options *options, const char *value)
 {
 	static const char units[] = "KMG";
@@ -215,6 +222,9 @@ static const struct option_type option_types[] = {
      .set = set_listen_address},
     {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
      .set = set_uds_path},
+    {"log-file", 0, "PATTERN", "a path",
+     "keep all output in files; %i is the guest's number, else it is appended",
+     .set = set_log_file},
     {"history", 0, "BYTES", "4096 to 1G bytes; K, M and G are understood",
      "output kept for each guest, up to a power of two [256K]", .set = set_history},
     {"log-level", 0, "LEVEL", "error, warning, info or debug",
@@ -393,6 +403,16 @@ static bool append_number(const char *path, unsigned int i, char **ret)
 	return !path || asprintf(ret, "%s%u", path, i) >= 0;
 }
 
+/* The same, but that "%i" stands for the number where it is. */
+static bool insert_number(const char *pattern, unsigned int i, char **ret)
+{
+	const char *place = pattern ? strstr(pattern, "%i") : NULL;
+
+	if (!place)
+		return append_number(pattern, i, ret);
+	return asprintf(ret, "%.*s%u%s", (int)(place - pattern), pattern, i, place + 2) >= 0;
+}
+
 static bool fill_guest(const struct options *options, unsigned int i, struct guest_config *guest)
 {
 	*guest = (struct guest_config){
@@ -411,7 +431,8 @@ static bool fill_guest(const struct options *options, unsigned int i, struct gue
 	    .history = options->history,
 	};
 	return append_number(options->socket_path, i, &guest->socket_path) &&
-	       append_number(options->uds_path, i, &guest->place.uds_path);
+	       append_number(options->uds_path, i, &guest->place.uds_path) &&
+	       insert_number(options->log_file, i, &guest->log_path);
 }
 
 static enum options_result make_config(const struct options *options, struct config *ret_config)
@@ -471,6 +492,7 @@ void options_free(struct config *config)
 	for (unsigned int i = 0; i < config->guests_count; i++) {
 		free(config->guests[i].socket_path);
 		free(config->guests[i].place.uds_path);
+		free(config->guests[i].log_path);
 	}
 	free(config->guests);
 	*config = (struct config){0};

@@ -30,8 +30,8 @@ struct backend_kind {
 	bool tcp;                 /* it has a TCP port */
 	enum log_level log_level; /* unless told otherwise */
 	/* Returns 0 or -errno, having logged the cause. */
-	int (*new)(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-	           const struct backend_place *place);
+	int (*make)(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
+	            const struct backend_place *place);
 };
 
 /* Ends with an entry without a name. The first one is the default. */

@@ -6,12 +6,13 @@
 #ifndef BASE_UNIX_SOCKET_H
 #define BASE_UNIX_SOCKET_H
 
+#include "base/path.h"
+
 #include <sys/types.h>
 
-/* What it takes to remove a socket's file again. */
+/* What it takes to remove a socket's file again. Zero: there is none. */
 struct unix_socket_file {
-	int dir_fd;       /* its folder, as it was when the socket was made */
-	const char *name; /* in that folder; in the caller's path */
+	struct path path;
 	dev_t dev;
 	ino_t ino;
 };
