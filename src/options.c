@@ -31,6 +31,7 @@ struct options {
 	mode_t socket_mode;
 	gid_t socket_group;
 	const char *listen_address;
+	struct client_protocol protocol;
 	const char *uds_path;
 	const char *log_file;
 	uint64_t history;
@@ -137,6 +138,18 @@ static bool set_listen_address(struct options *options, const char *value)
 	return inet_pton(AF_INET, value, &addr) == 1 || inet_pton(AF_INET6, value, &addr) == 1;
 }
 
+static bool set_tcp_protocol(struct options *options, const char *value)
+{
+	options->protocol.telnet = strcmp(value, "telnet") == 0;
+	return options->protocol.telnet || strcmp(value, "raw") == 0;
+}
+
+static bool set_telnet_break(struct options *options, const char *value)
+{
+	options->protocol.break_is_sysrq = strcmp(value, "sysrq") == 0;
+	return options->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
+}
+
 static bool set_uds_path(struct options *options, const char *value)
 {
 	options->uds_path = value;
@@ -220,6 +233,11 @@ static const struct option_type option_types[] = {
     {"listen-address", 0, "ADDRESS", "a numeric IPv4 or IPv6 address",
      "where TCP clients connect; they aren't asked who they are [127.0.0.1]",
      .set = set_listen_address},
+    {"tcp-protocol", 0, "NAME", "raw or telnet", "how TCP clients are spoken to [raw]",
+     .set = set_tcp_protocol},
+    {"telnet-break", 0, "WHAT", "ignore or sysrq",
+     "what telnet's BREAK is to the guest, sysrq being the byte 0x0f [ignore]",
+     .set = set_telnet_break},
     {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
      .set = set_uds_path},
     {"log-file", 0, "PATTERN", "a path",
@@ -424,6 +442,7 @@ static bool fill_guest(const struct options *options, unsigned int i, struct gue
 		{
 		    .address = options->listen_address,
 		    .tcp_port = (uint16_t)(options->tcp_port + i),
+		    .protocol = options->protocol,
 		    .mode = options->socket_mode,
 		    .group = options->socket_group,
 		},

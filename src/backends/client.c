@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/client.h"
 
+#include "backends/telnet_codec.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -14,6 +15,8 @@
 /* The most a client is sent in one piece: clients take turns. */
 #define SEND_BYTES (128u * 1024)
 #define NAME_BYTES 64
+/* The most that is received in one piece from a client whose input is decoded. */
+#define RECEIVE_BYTES 1024u
 
 struct client {
 	struct list link;
@@ -31,6 +34,11 @@ struct client {
 	bool hung_up;        /* neither way works any more, but input may be left */
 	bool watching_input; /* the armed `input` is for input, not only for the end */
 	char name[NAME_BYTES];
+
+	struct window window;
+	struct telnet_codec_user telnet_user;
+	struct telnet_codec *telnet;     /* NULL: raw */
+	uint8_t received[RECEIVE_BYTES]; /* what is to be decoded */
 
 	struct msghdr msg;
 	struct iovec iov[3]; /* the line below, then one or two pieces of the ring */
@@ -50,6 +58,7 @@ static void on_drained(struct loop_scope *scope)
 	struct client_set *set = client->set;
 
 	reader_deinit(&client->reader);
+	telnet_codec_free(client->telnet);
 	fd_close(&client->fd);
 	list_remove(&client->link);
 	free(client);
@@ -67,12 +76,13 @@ static void close_client(struct client *client, const char *why)
 	loop_task_cancel(&client->flush);
 	loop_scope_close(&client->scope);
 	reader_abandon(&client->reader);
+	window_resize(&client->set->windows, &client->window, 0, 0);
 }
 
 /* Output. */
 
 /* What is to be sent next: the rest of a line that marks a gap, then the ring's bytes. */
-static unsigned int gather(struct client *client)
+static unsigned int gather_raw(struct client *client)
 {
 	unsigned int n = 0;
 
@@ -92,16 +102,28 @@ static unsigned int gather(struct client *client)
 	return n;
 }
 
+static unsigned int gather_encoded(struct client *client)
+{
+	struct stage *stage = telnet_codec_stage(client->telnet);
+	const void *bytes;
+
+	stage_fill(stage);
+	client->iov[0].iov_len = stage_rest(stage, &bytes);
+	client->iov[0].iov_base = (void *)(uintptr_t)bytes;
+	return client->iov[0].iov_len > 0 ? 1 : 0;
+}
+
 /* Sends without waiting: a send that waits would read a ring that has moved on meanwhile. */
 static void on_flush(struct loop_task *task)
 {
 	struct client *client = container_of(task, struct client, flush);
-	unsigned int n = gather(client);
+	unsigned int n = client->telnet ? gather_encoded(client) : gather_raw(client);
 
 	if (n == 0)
 		return;
 	client->msg = (struct msghdr){.msg_iov = client->iov, .msg_iovlen = n};
-	reader_sending(&client->reader);
+	if (!client->telnet)
+		reader_sending(&client->reader);
 	loop_arm_sendmsg(&client->send, client->fd, &client->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -119,21 +141,37 @@ static void on_room(struct loop_op *op, int32_t res)
 	wake_client(&container_of(op, struct client, room)->reader);
 }
 
+static void take_sent(struct client *client, size_t sent)
+{
+	size_t of_line = MIN(sent, client->line_len - client->line_sent);
+
+	if (client->telnet) {
+		stage_delivered(telnet_codec_stage(client->telnet), sent);
+		return;
+	}
+	client->line_sent += of_line;
+	reader_sent(&client->reader, sent - of_line);
+}
+
+static bool has_output(const struct client *client)
+{
+	if (client->telnet)
+		return stage_pending(telnet_codec_stage(client->telnet));
+	return client->line_sent < client->line_len || reader_pending(&client->reader);
+}
+
 static void on_sent(struct loop_op *op, int32_t res)
 {
 	struct client *client = container_of(op, struct client, send);
-	size_t sent = (size_t)MAX(res, 0);
-	size_t of_line = MIN(sent, client->line_len - client->line_sent);
 
-	client->line_sent += of_line;
-	reader_sent(&client->reader, sent - of_line);
+	take_sent(client, (size_t)MAX(res, 0));
 	if (is_closing(client))
 		return;
 	if (res == -EAGAIN)
 		loop_arm_poll(&client->room, client->fd, POLLOUT);
 	else if (res < 0 && res != -EINTR && res != -ENOMEM && res != -ENOBUFS)
 		close_client(client, strerror(-res));
-	else if (reader_pending(&client->reader) || client->line_sent < client->line_len)
+	else if (has_output(client))
 		wake_client(&client->reader);
 }
 
@@ -181,8 +219,29 @@ static void receive(struct client *client)
 	void *room;
 	size_t len = byte_ring_room(&client->set->port->input, &room);
 
+	if (client->telnet) {
+		room = client->received;
+		len = MIN(byte_ring_free(&client->set->port->input), sizeof(client->received));
+	}
 	client->set->receiving = true;
 	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);
+}
+
+/* Gives the guest what was received. */
+static void take_received(struct client *client, size_t len)
+{
+	struct backend_port *port = client->set->port;
+	bool served = true;
+
+	if (client->telnet)
+		served = telnet_codec_receive(client->telnet, client->received, len, &port->input);
+	else
+		byte_ring_commit(&port->input, len);
+	port->device->pump(port->device);
+	if (!served)
+		close_client(client, "it asks and doesn't listen");
+	else if (client->telnet)
+		wake_client(&client->reader); /* there may be answers */
 }
 
 /* There is nothing more to receive, for now or for ever. */
@@ -207,8 +266,7 @@ static void on_receive(struct loop_op *op, int32_t res)
 
 	set->receiving = false;
 	if (res > 0) {
-		byte_ring_commit(&set->port->input, (size_t)res);
-		set->port->device->pump(set->port->device);
+		take_received(client, (size_t)res);
 	} else if (!is_closing(client)) {
 		end_of_input(client, res);
 	}
@@ -240,22 +298,53 @@ void client_set_receive(struct client_set *set)
 	}
 }
 
+static void on_resized(struct telnet_codec_user *user, uint16_t cols, uint16_t rows)
+{
+	struct client *client = container_of(user, struct client, telnet_user);
+
+	if (!is_closing(client))
+		window_resize(&client->set->windows, &client->window, cols, rows);
+}
+
 /* The set. */
 
-void client_set_init(struct client_set *set, struct backend_port *port, struct loop *loop,
+void client_set_init(struct client_set *set, struct backend_port *port,
+                     const struct client_protocol *protocol, struct loop *loop,
                      void (*emptied)(struct client_set *set))
 {
 	*set = (struct client_set){
 	    .port = port,
+	    .protocol = *protocol,
 	    .loop = loop,
 	    .emptied = emptied,
 	};
 	list_init(&set->clients);
+	window_set_init(&set->windows, port);
+}
+
+static struct client *make_client(struct client_set *set)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	reader_init(&client->reader, output_of(set->port), wake_client);
+	client->telnet_user.resized = on_resized;
+	if (set->protocol.telnet) {
+		client->telnet = telnet_codec_new(&client->reader, &client->telnet_user,
+		                                  set->protocol.break_is_sysrq);
+		if (!client->telnet) {
+			reader_deinit(&client->reader);
+			free(client);
+			return NULL;
+		}
+	}
+	return client;
 }
 
 int client_new(struct client_set *set, int fd, const char *name)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	struct client *client = make_client(set);
 
 	if (!client) {
 		fd_close(&fd);
@@ -264,13 +353,13 @@ int client_new(struct client_set *set, int fd, const char *name)
 	client->set = set;
 	client->fd = fd;
 	snprintf(client->name, sizeof(client->name), "%s", name);
+	window_init(&client->window);
 	loop_scope_init(&client->scope, set->loop, on_drained);
 	loop_op_init(&client->input, &client->scope, on_input);
 	loop_op_init(&client->receive, &client->scope, on_receive);
 	loop_op_init(&client->room, &client->scope, on_room);
 	loop_op_init(&client->send, &client->scope, on_sent);
 	loop_task_init(&client->flush, on_flush);
-	reader_init(&client->reader, output_of(set->port), wake_client);
 	list_append(&set->clients, &client->link);
 	set->count++;
 	log_debug("%s: client %s has come", set->port->name, client->name);

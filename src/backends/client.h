@@ -3,20 +3,30 @@
  * A client on a stream socket: it reads a port's output at its own pace, and what it sends is
  * the port's input.
  *
- * It has no buffers of its own but for the line that marks a gap: output is sent out of the
- * output ring, input is received into the input ring, by one client after the other. A client
- * is told to wait by not being read from; TCP does the rest.
+ * A raw one has no buffers of its own but for the line that marks a gap: output is sent out of the
+ * output ring, input is received into the input ring, by one client after the other. One that
+ * speaks telnet has small ones, where bytes are encoded and decoded. A client is told to wait by
+ * not being read from; TCP does the rest.
  */
 #ifndef BACKENDS_CLIENT_H
 #define BACKENDS_CLIENT_H
 
 #include "backends/output.h"
+#include "backends/window.h"
 
 struct client;
+
+/* How the clients of a port are spoken to. */
+struct client_protocol {
+	bool telnet;         /* otherwise bytes are bytes */
+	bool break_is_sysrq; /* what telnet's BREAK is to the guest */
+};
 
 /* The clients of one port. Embedded in their backend. */
 struct client_set {
 	struct backend_port *port;
+	struct client_protocol protocol;
+	struct window_set windows;
 	struct loop *loop;
 	struct list clients;
 	unsigned int count;
@@ -25,7 +35,8 @@ struct client_set {
 	void (*emptied)(struct client_set *set);
 };
 
-void client_set_init(struct client_set *set, struct backend_port *port, struct loop *loop,
+void client_set_init(struct client_set *set, struct backend_port *port,
+                     const struct client_protocol *protocol, struct loop *loop,
                      void (*emptied)(struct client_set *set));
 
 /*

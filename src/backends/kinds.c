@@ -16,7 +16,8 @@ static int new_nested(struct backend **ret_backend, struct loop *loop, struct ba
 static int new_network(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
                        const struct backend_place *place)
 {
-	return network_new(ret_backend, loop, port, place->address, place->tcp_port);
+	return network_new(ret_backend, loop, port, place->address, place->tcp_port,
+	                   &place->protocol);
 }
 
 static int new_uds(struct backend **ret_backend, struct loop *loop, struct backend_port *port,

@@ -5,7 +5,7 @@
 #ifndef BACKENDS_KINDS_H
 #define BACKENDS_KINDS_H
 
-#include "backends/backend.h"
+#include "backends/client.h"
 #include "base/log.h"
 #include "loop/loop.h"
 
@@ -17,6 +17,7 @@
 struct backend_place {
 	const char *address;
 	uint16_t tcp_port;
+	struct client_protocol protocol; /* on TCP */
 	char *uds_path;
 	mode_t mode;
 	gid_t group; /* (gid_t)-1: as it comes */

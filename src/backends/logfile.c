@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/logfile.h"
 
-#include "backends/output.h"
+#include "backends/stage.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -29,7 +29,7 @@ struct logfile {
 	int fd;
 	bool reopen;
 	bool failed; /* and that is reported */
-	size_t len, done;
+	struct stage stage;
 	uint8_t buffer[BUFFER_BYTES];
 };
 
@@ -60,32 +60,18 @@ static void reopen_now(struct logfile *log)
 		fd_replace(&log->fd, fd);
 }
 
-static void refill(struct logfile *log)
-{
-	uint64_t gap = reader_skip_gap(&log->reader);
-	struct iovec spans[2];
-	unsigned int n;
-
-	log->len = gap > 0 ? reader_gap_line((char *)log->buffer, gap) : 0;
-	log->done = 0;
-	n = reader_spans(&log->reader, sizeof(log->buffer) - log->len, spans);
-	for (unsigned int i = 0; i < n; i++) {
-		memcpy(log->buffer + log->len, spans[i].iov_base, spans[i].iov_len);
-		log->len += spans[i].iov_len;
-		reader_taken(&log->reader, spans[i].iov_len);
-	}
-}
-
 static void on_flush(struct loop_task *task)
 {
 	struct logfile *log = container_of(task, struct logfile, flush);
+	const void *bytes;
+	size_t len;
 
 	if (log->reopen)
 		reopen_now(log);
-	if (log->done == log->len)
-		refill(log);
-	if (log->done < log->len)
-		loop_arm_write(&log->write, log->fd, log->buffer + log->done, log->len - log->done);
+	stage_fill(&log->stage);
+	len = stage_rest(&log->stage, &bytes);
+	if (len > 0)
+		loop_arm_write(&log->write, log->fd, bytes, len);
 }
 
 static void on_failed(struct logfile *log, int error)
@@ -102,9 +88,7 @@ static void on_written(struct loop_op *op, int32_t res)
 {
 	struct logfile *log = container_of(op, struct logfile, write);
 
-	log->done += (size_t)MAX(res, 0);
-	if (res > 0)
-		reader_delivered(&log->reader, log->done == log->len);
+	stage_delivered(&log->stage, (size_t)MAX(res, 0));
 	if (log->scope.closing)
 		return;
 	if (res < 0 && res != -EINTR && res != -EAGAIN) {
@@ -114,7 +98,7 @@ static void on_written(struct loop_op *op, int32_t res)
 	if (log->failed)
 		log_info("%s: %s: output is logged again", log->port->name, log->name);
 	log->failed = false;
-	if (log->done < log->len || log->reopen || reader_pending(&log->reader))
+	if (log->reopen || stage_pending(&log->stage))
 		wake_log(&log->reader);
 }
 
@@ -176,6 +160,7 @@ int logfile_new(struct logfile **ret_log, struct loop *loop, struct backend_port
 	loop_timer_init(&log->retry, &log->scope, on_retry);
 	loop_task_init(&log->flush, on_flush);
 	reader_init(&log->reader, output_of(port), wake_log);
+	stage_init(&log->stage, &log->reader, log->buffer, sizeof(log->buffer));
 	*ret_log = log;
 	return 0;
 }

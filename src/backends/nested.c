@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/nested.h"
 
-#include "backends/output.h"
+#include "backends/stage.h"
 #include "backends/terminal.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -36,9 +36,7 @@ struct nested {
 	bool terminal; /* standard input is one */
 	bool input_ended;
 	bool escaped; /* the last key was Ctrl-] */
-	size_t out_len, out_done;
-	size_t notice_len;
-	char notice[NOTICE_BYTES];
+	struct stage stage;
 	uint8_t in[INPUT_BYTES];
 	uint8_t out[OUTPUT_BYTES];
 };
@@ -66,68 +64,35 @@ static void wake_nested(struct reader *reader)
 		loop_flush(nested->scope.loop, &nested->flush);
 }
 
-/* A line of ours between the guest's; the latest counts. */
+/* A line of ours between the guest's, if there is room for it now. */
 static void notify(struct nested *nested, const char *text)
 {
-	int n = snprintf(nested->notice, sizeof(nested->notice), "\r\n[vhost-user-console: %s]\r\n",
-	                 text);
+	char line[NOTICE_BYTES];
+	int n = snprintf(line, sizeof(line), "\r\n[vhost-user-console: %s]\r\n", text);
 
-	nested->notice_len = MIN((size_t)n, sizeof(nested->notice) - 1);
+	stage_append(&nested->stage, line, MIN((size_t)n, sizeof(line) - 1));
 	wake_nested(&nested->reader);
 }
 
 /* Output. */
 
-static void append(struct nested *nested, const void *bytes, size_t len)
-{
-	memcpy(nested->out + nested->out_len, bytes, len);
-	nested->out_len += len;
-}
-
-/* Fills the empty buffer: our own lines, then the guest's bytes. */
-static void refill(struct nested *nested)
-{
-	char line[READER_GAP_LINE_MAX];
-	struct iovec spans[2];
-	uint64_t gap = reader_skip_gap(&nested->reader);
-	unsigned int n;
-
-	nested->out_len = nested->out_done = 0;
-	append(nested, nested->notice, nested->notice_len);
-	nested->notice_len = 0;
-	if (gap > 0)
-		append(nested, line, reader_gap_line(line, gap));
-	n = reader_spans(&nested->reader, sizeof(nested->out) - nested->out_len, spans);
-	for (unsigned int i = 0; i < n; i++) {
-		append(nested, spans[i].iov_base, spans[i].iov_len);
-		reader_taken(&nested->reader, spans[i].iov_len);
-	}
-}
-
 static void on_flush(struct loop_task *task)
 {
 	struct nested *nested = container_of(task, struct nested, flush);
+	const void *bytes;
+	size_t len;
 
-	if (nested->out_done == nested->out_len)
-		refill(nested);
-	if (nested->out_done < nested->out_len)
-		loop_arm_write(&nested->write, nested->out_fd, nested->out + nested->out_done,
-		               nested->out_len - nested->out_done);
-}
-
-static bool has_output(const struct nested *nested)
-{
-	return nested->out_done < nested->out_len || nested->notice_len > 0 ||
-	       reader_pending(&nested->reader);
+	stage_fill(&nested->stage);
+	len = stage_rest(&nested->stage, &bytes);
+	if (len > 0)
+		loop_arm_write(&nested->write, nested->out_fd, bytes, len);
 }
 
 static void on_written(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, write);
 
-	nested->out_done += (size_t)MAX(res, 0);
-	if (res > 0)
-		reader_delivered(&nested->reader, nested->out_done == nested->out_len);
+	stage_delivered(&nested->stage, (size_t)MAX(res, 0));
 	if (is_closing(nested))
 		return;
 	if (res == -EAGAIN) {
@@ -136,7 +101,7 @@ static void on_written(struct loop_op *op, int32_t res)
 		if (res != -EPIPE && res != -EIO)
 			log_error("can't write to standard output: %s", strerror(-res));
 		quit(nested);
-	} else if (has_output(nested)) {
+	} else if (stage_pending(&nested->stage)) {
 		wake_nested(&nested->reader);
 	}
 }
@@ -358,6 +323,7 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_op_init(&nested->closed, &nested->scope, on_closed);
 	loop_task_init(&nested->flush, on_flush);
 	reader_init(&nested->reader, output_of(port), wake_nested);
+	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));
 }
 
 int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)

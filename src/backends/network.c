@@ -91,7 +91,7 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 }
 
 int network_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-                const char *address, uint16_t tcp_port)
+                const char *address, uint16_t tcp_port, const struct client_protocol *protocol)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int fd, r;
@@ -105,7 +105,7 @@ int network_new(struct backend **ret_backend, struct loop *loop, struct backend_
 		free(server);
 		return r;
 	}
-	server_init(server, &network_ops, loop, port, fd);
+	server_init(server, &network_ops, loop, port, protocol, fd);
 	*ret_backend = &server->backend;
 	return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The network backend: clients on TCP, raw bytes both ways.
+ * The network backend: clients on TCP, raw bytes both ways or telnet.
  */
 #ifndef BACKENDS_NETWORK_H
 #define BACKENDS_NETWORK_H
 
 #include "backends/backend.h"
+#include "backends/client.h"
 #include "loop/loop.h"
 
 #include <stdint.h>
@@ -15,6 +16,6 @@
  * has logged. The backend frees itself before `stopped`.
  */
 int network_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-                const char *address, uint16_t tcp_port);
+                const char *address, uint16_t tcp_port, const struct client_protocol *protocol);
 
 #endif

@@ -78,12 +78,12 @@ static const struct backend_ops server_backend_ops = {
 };
 
 void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
-                 struct backend_port *port, int fd)
+                 struct backend_port *port, const struct client_protocol *protocol, int fd)
 {
 	server->backend = (struct backend){.ops = &server_backend_ops, .port = port};
 	server->ops = ops;
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
-	client_set_init(&server->clients, port, loop, on_emptied);
+	client_set_init(&server->clients, port, protocol, loop, on_emptied);
 	acceptor_start(&server->acceptor, &server->scope, fd, port->name, on_accepted);
 }

@@ -35,6 +35,6 @@ struct server {
 
 /* Takes the listening socket `fd` and serves who connects, until backend_ops.stop. */
 void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
-                 struct backend_port *port, int fd);
+                 struct backend_port *port, const struct client_protocol *protocol, int fd);
 
 #endif

@@ -53,7 +53,7 @@ int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port
 		free(uds);
 		return fd;
 	}
-	server_init(&uds->server, &uds_ops, loop, port, fd);
+	server_init(&uds->server, &uds_ops, loop, port, &(struct client_protocol){0}, fd);
 	*ret_backend = &uds->server.backend;
 	return 0;
 }
