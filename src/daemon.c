@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Entries of the submission queue: some for everybody, and some for each guest. */
@@ -41,6 +42,7 @@ struct daemon {
 	struct daemon_guest *guests;
 	unsigned int started, stopped;
 	bool stopping;
+	bool failed;
 };
 
 /* The end: guests, then the signals, then the loop. */
@@ -51,10 +53,9 @@ static void stop_scope_if_done(struct daemon *daemon)
 		loop_scope_close(&daemon->scope);
 }
 
+/* May be called again, without `finish`, to end sooner. */
 static void stop(struct daemon *daemon, bool finish)
 {
-	if (daemon->stopping)
-		return;
 	daemon->stopping = true;
 	for (unsigned int i = 0; i < daemon->started; i++) {
 		unix_socket_remove(&daemon->guests[i].file);
@@ -79,8 +80,9 @@ static void on_guest_stopped(struct guest *guest)
 	stop_scope_if_done(daemon_of(guest));
 }
 
-static void on_guest_quit(struct guest *guest, bool finish)
+static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 {
+	daemon_of(guest)->failed |= failed;
 	stop(daemon_of(guest), finish);
 }
 
@@ -251,16 +253,21 @@ static int listen_for(struct daemon_guest *at, const struct guest_config *config
 /* A socket that was handed over: whether it listens, or is the frontend's already. */
 static int judge_handed_over(int fd, bool *ret_listens)
 {
-	int listens;
-	socklen_t len = sizeof(listens);
+	struct sockaddr_un addr;
+	socklen_t addr_len = sizeof(addr), len = sizeof(int);
+	int listens = 0, r = 0;
 
-	if (!fd_is_stream_socket(fd) ||
-	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0) {
-		log_error("--fd=%d: not a stream socket", fd);
-		return -ENOTSOCK;
-	}
+	if (!fd_is_stream_socket(fd) || getsockname(fd, (struct sockaddr *)&addr, &addr_len) < 0 ||
+	    addr.sun_family != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		r = -ENOTSOCK;
+	addr_len = sizeof(addr);
+	if (r == 0 && !listens && getpeername(fd, (struct sockaddr *)&addr, &addr_len) < 0)
+		r = -ENOTCONN;
+	if (r < 0)
+		log_error("--fd=%d: not a Unix stream socket that listens or is connected", fd);
 	*ret_listens = listens;
-	return 0;
+	return r;
 }
 
 static int start_guest(struct daemon *daemon, unsigned int i)
@@ -330,5 +337,5 @@ int daemon_run(const struct config *config)
 		return r;
 	}
 	deinit(&daemon);
-	return start;
+	return start == 0 && daemon.failed ? -EIO : start;
 }

@@ -244,10 +244,13 @@ static void frontend_part_drained(struct guest *guest)
 	guest->frontend_parts--;
 	if (!guest->stopping || guest->frontend_parts > 0)
 		return;
-	if (guest->finishing)
-		output_finish(&guest->output, stop_backend);
-	else
+	if (!guest->finishing) {
 		stop_backend(&guest->output);
+		return;
+	}
+	if (guest->backend->ops->close)
+		guest->backend->ops->close(guest->backend);
+	output_finish(&guest->output, stop_backend);
 }
 
 static void on_channel_ended(struct channel *channel, const char *why)
@@ -286,7 +289,7 @@ static void on_connection_drained(struct loop_scope *scope)
 	if (!guest->stopping && guest->next_fd >= 0)
 		connect_frontend(guest, fd_take(&guest->next_fd));
 	else if (!guest->stopping && !guest->listens)
-		guest->ops->quit(guest, true);
+		guest->ops->quit(guest, true, false);
 	frontend_part_drained(guest);
 }
 
@@ -341,14 +344,15 @@ static void on_backend_stopped(struct backend_device *device)
 	struct guest *guest = container_of(device, struct guest, device);
 
 	guest->backend = NULL;
+	guest->finishing = false;
 	output_finish(&guest->output, stop_log);
 }
 
-static void on_backend_quit(struct backend_device *device)
+static void on_backend_quit(struct backend_device *device, bool failed)
 {
 	struct guest *guest = container_of(device, struct guest, device);
 
-	guest->ops->quit(guest, false);
+	guest->ops->quit(guest, false, failed);
 }
 
 /* Start and stop. */
@@ -452,8 +456,17 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	return 0;
 }
 
+static void stop_finishing(struct guest *guest)
+{
+	guest->finishing = false;
+	if (guest->frontend_parts == 0 && output_cancel_finish(&guest->output))
+		stop_backend(&guest->output);
+}
+
 void guest_stop(struct guest *guest, bool finish)
 {
+	if (guest->stopping && guest->finishing && !finish)
+		stop_finishing(guest);
 	if (guest->stopping)
 		return;
 	guest->stopping = true;

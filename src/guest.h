@@ -32,9 +32,10 @@ struct guest_ops {
 	void (*stopped)(struct guest *guest);
 	/*
 	 * The process should end: with `finish` because its only frontend is gone, and what is left
-	 * for the clients should be written out first, else because the person said so.
+	 * for the clients should be written out first; else because the person said so or, with
+	 * `failed`, because it can't go on.
 	 */
-	void (*quit)(struct guest *guest, bool finish);
+	void (*quit)(struct guest *guest, bool finish, bool failed);
 };
 
 struct guest_vring {
@@ -92,7 +93,10 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
                 struct arena *arena, const struct guest_config *config, unsigned int index,
                 int listen_fd, int connected_fd);
 
-/* Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first. */
+/*
+ * Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first;
+ * called once more without, it isn't.
+ */
 void guest_stop(struct guest *guest, bool finish);
 
 /* Log files are opened anew: they may have been moved away. */

@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include "base/macros.h"
-#include "virtqueue/virtq.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,9 +14,11 @@
 
 #define PROGRAM "vhost-user-console"
 
-#define COUNT_MAX        65535u
-#define HISTORY_MIN      4096u
-#define HISTORY_MAX      (1ull << 30)
+#define COUNT_MAX   65535u
+#define HISTORY_MIN 4096u
+#define HISTORY_MAX (1ull << 30)
+/* As virtio has it. */
+#define QUEUE_SIZE_MAX   32768u
 #define QUEUE_SIZE_MAX_S "32768"
 
 /* What the options say, before it becomes one configuration a guest. */
@@ -91,14 +92,14 @@ static bool set_max_queue_size(struct options *options, const char *value)
 {
 	uint64_t *size = &options->max_queue_size;
 
-	return parse_whole(value, 1, VIRTQ_SIZE_MAX, size) && (*size & (*size - 1)) == 0;
+	return parse_whole(value, 1, QUEUE_SIZE_MAX, size) && (*size & (*size - 1)) == 0;
 }
 
 static bool set_fd(struct options *options, const char *value)
 {
 	uint64_t fd;
 
-	if (!parse_whole(value, 0, INT_MAX, &fd))
+	if (!parse_whole(value, 3, INT_MAX, &fd))
 		return false;
 	options->fd = (int)fd;
 	return true;
@@ -224,7 +225,7 @@ static const struct option_type option_types[] = {
      "how people reach the console, one of those below [nested]", .set = set_backend},
     {"max-queue-size", 'q', "N", "a power of two up to " QUEUE_SIZE_MAX_S,
      "largest vring that is accepted, a power of two [1024]", .set = set_max_queue_size},
-    {"fd", 0, "N", "the number of an open descriptor",
+    {"fd", 0, "N", "the number of an open descriptor from 3 on",
      "a socket instead of --socket-path, listening or connected", .set = set_fd},
     {"socket-mode", 0, "MODE", "an octal file mode up to 0777",
      "permissions of the Unix sockets [0600]", .set = set_socket_mode},

@@ -27,7 +27,8 @@ struct client_set {
 	struct backend_port *port;
 	struct client_protocol protocol;
 	struct window_set windows;
-	struct loop *loop;
+	struct loop_scope *scope;
+	struct loop_timer look; /* at clients that aren't waited for */
 	struct list clients;
 	unsigned int count;
 	bool receiving; /* one of them is receiving into the input ring */
@@ -36,7 +37,7 @@ struct client_set {
 };
 
 void client_set_init(struct client_set *set, struct backend_port *port,
-                     const struct client_protocol *protocol, struct loop *loop,
+                     const struct client_protocol *protocol, struct loop_scope *scope,
                      void (*emptied)(struct client_set *set));
 
 /*
@@ -48,8 +49,11 @@ int client_new(struct client_set *set, int fd, const char *name);
 /* There is room in the input ring: lets the clients fill it, each in turn. */
 void client_set_receive(struct client_set *set);
 
-/* Closes a client that has stopped sending, the longest-served first. False if there is none. */
-bool client_set_close_half_closed(struct client_set *set);
+/*
+ * Closes a client that has gone or may have: it sends no more, or its connection is broken. False
+ * if there is none.
+ */
+bool client_set_close_gone(struct client_set *set);
 
 /* Closes all clients; `emptied` follows if there are any. */
 void client_set_close(struct client_set *set);

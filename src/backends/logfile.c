@@ -70,8 +70,10 @@ static void on_flush(struct loop_task *task)
 		reopen_now(log);
 	stage_fill(&log->stage);
 	len = stage_rest(&log->stage, &bytes);
-	if (len > 0)
-		loop_arm_write(&log->write, log->fd, bytes, len);
+	if (len == 0)
+		return;
+	loop_arm_write(&log->write, log->fd, bytes, len);
+	reader_set_blocked(&log->reader, true);
 }
 
 static void on_failed(struct logfile *log, int error)
@@ -88,6 +90,7 @@ static void on_written(struct loop_op *op, int32_t res)
 {
 	struct logfile *log = container_of(op, struct logfile, write);
 
+	reader_set_blocked(&log->reader, false);
 	stage_delivered(&log->stage, (size_t)MAX(res, 0));
 	if (log->scope.closing)
 		return;

@@ -21,6 +21,9 @@
 #define OUTPUT_BYTES 16384u
 #define NOTICE_BYTES 256u
 
+/* How long the guest may take no input before keys are read that there is no room for. */
+#define DEAF_MS 2000
+
 /* Ctrl-], as in telnet and virsh. */
 #define ESCAPE 0x1d
 
@@ -35,7 +38,10 @@ struct nested {
 	int in_fd, out_fd;
 	bool terminal; /* standard input is one */
 	bool input_ended;
-	bool escaped; /* the last key was Ctrl-] */
+	bool escaped;   /* the last key was Ctrl-] */
+	bool deaf;      /* the guest takes no input, and hasn't for a while */
+	uint64_t taken; /* what it had taken when that was last looked at */
+	struct loop_timer deaf_timer;
 	struct stage stage;
 	uint8_t in[INPUT_BYTES];
 	uint8_t out[OUTPUT_BYTES];
@@ -51,9 +57,9 @@ static bool is_closing(const struct nested *nested)
 	return nested->scope.closing;
 }
 
-static void quit(struct nested *nested)
+static void quit(struct nested *nested, bool failed)
 {
-	nested->backend.port->device->quit(nested->backend.port->device);
+	nested->backend.port->device->quit(nested->backend.port->device, failed);
 }
 
 static void wake_nested(struct reader *reader)
@@ -84,23 +90,30 @@ static void on_flush(struct loop_task *task)
 
 	stage_fill(&nested->stage);
 	len = stage_rest(&nested->stage, &bytes);
-	if (len > 0)
-		loop_arm_write(&nested->write, nested->out_fd, bytes, len);
+	if (len == 0)
+		return;
+	loop_arm_write(&nested->write, nested->out_fd, bytes, len);
+	reader_set_blocked(&nested->reader, true);
 }
 
 static void on_written(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, write);
 
+	reader_set_blocked(&nested->reader, res == -EAGAIN);
 	stage_delivered(&nested->stage, (size_t)MAX(res, 0));
 	if (is_closing(nested))
 		return;
 	if (res == -EAGAIN) {
 		loop_arm_poll(&nested->writable, nested->out_fd, POLLOUT);
-	} else if (res < 0 && res != -EINTR && res != -ENOMEM) {
-		if (res != -EPIPE && res != -EIO)
+	} else if (res == -ENOMEM) {
+		loop_arm_again(op);
+	} else if (res < 0 && res != -EINTR) {
+		bool closed = res == -EPIPE || res == -EIO;
+
+		if (!closed)
 			log_error("can't write to standard output: %s", strerror(-res));
-		quit(nested);
+		quit(nested, !closed);
 	} else if (stage_pending(&nested->stage)) {
 		wake_nested(&nested->reader);
 	}
@@ -108,34 +121,64 @@ static void on_written(struct loop_op *op, int32_t res)
 
 static void on_writable(struct loop_op *op, int32_t res)
 {
+	struct nested *nested = container_of(op, struct nested, writable);
+
 	(void)res;
-	wake_nested(&container_of(op, struct nested, writable)->reader);
+	reader_set_blocked(&nested->reader, false);
+	wake_nested(&nested->reader);
 }
 
 static void on_closed(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, closed);
 
-	/* Files can't be watched, and needn't be. */
-	if (!is_closing(nested) && res > 0)
-		quit(nested);
+	/* Files can't be watched, and needn't be; a socket tells of its other direction too. */
+	if (!is_closing(nested) && res > 0 && (res & (POLLERR | POLLHUP)))
+		quit(nested, false);
 }
 
 /* Input. */
 
+/*
+ * A terminal is read also when there is no room, once the guest has taken nothing for DEAF_MS: the
+ * person must be able to end this. Until then what is pasted waits in the terminal.
+ */
 static void arm_input(struct nested *nested)
 {
 	bool room = byte_ring_free(&nested->backend.port->input) > 0;
+	bool background = nested->terminal && !terminal_is_raw();
 
-	if (room && !nested->input_ended && !nested->readable.armed && !nested->read.armed)
+	if (room)
+		nested->deaf = false;
+	else if (nested->terminal && !nested->deaf && !nested->deaf_timer.op.armed)
+		loop_timer_arm(&nested->deaf_timer, DEAF_MS);
+	if ((room || nested->deaf) && !background && !nested->input_ended &&
+	    !nested->readable.armed && !nested->read.armed)
 		loop_arm_poll(&nested->readable, nested->in_fd, POLLIN);
+}
+
+static void on_deaf(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, deaf_timer.op);
+	uint64_t taken = byte_ring_tail(&nested->backend.port->input);
+
+	(void)res;
+	if (is_closing(nested))
+		return;
+	nested->deaf = taken == nested->taken;
+	nested->taken = taken;
+	arm_input(nested);
 }
 
 static void read_input(struct nested *nested)
 {
 	size_t room = byte_ring_free(&nested->backend.port->input);
 
-	loop_arm_read(&nested->read, nested->in_fd, nested->in, MIN(room, sizeof(nested->in)));
+	if (nested->deaf)
+		room = sizeof(nested->in);
+	if (room > 0)
+		loop_arm_read(&nested->read, nested->in_fd, nested->in,
+		              MIN(room, sizeof(nested->in)));
 }
 
 static void on_readable(struct loop_op *op, int32_t res)
@@ -150,7 +193,7 @@ static void on_readable(struct loop_op *op, int32_t res)
 static void do_command(struct nested *nested, uint8_t key)
 {
 	if (key == '.')
-		quit(nested);
+		quit(nested, false);
 	else
 		notify(nested, "Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows this");
 }
@@ -159,6 +202,7 @@ static void do_command(struct nested *nested, uint8_t key)
 static void take_keys(struct nested *nested, size_t len)
 {
 	struct byte_ring *input = &nested->backend.port->input;
+	size_t dropped = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		uint8_t key = nested->in[i];
@@ -169,10 +213,14 @@ static void take_keys(struct nested *nested, size_t len)
 		}
 		if (nested->escaped && key != ESCAPE)
 			do_command(nested, key);
-		else
+		else if (byte_ring_free(input) > 0)
 			byte_ring_put(input, &key, 1);
+		else
+			dropped++;
 		nested->escaped = false;
 	}
+	if (dropped > 0)
+		notify(nested, "the guest takes no input; keys were dropped");
 }
 
 static void take_input(struct nested *nested, size_t len)
@@ -189,7 +237,7 @@ static void end_input(struct nested *nested, int32_t res)
 {
 	nested->input_ended = true;
 	if (nested->terminal)
-		quit(nested);
+		quit(nested, false);
 	else if (res < 0)
 		log_warning("can't read standard input: %s", strerror(-res));
 }
@@ -202,7 +250,11 @@ static void on_read(struct loop_op *op, int32_t res)
 		take_input(nested, (size_t)res);
 	if (is_closing(nested))
 		return;
-	if (res == 0 || (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOMEM))
+	if (res == -ENOMEM) {
+		loop_arm_again(op);
+		return;
+	}
+	if (res == 0 || (res < 0 && res != -EAGAIN && res != -EINTR))
 		end_input(nested, res);
 	arm_input(nested);
 }
@@ -271,6 +323,7 @@ static void nested_resume(struct backend *backend)
 	if (nested->terminal)
 		terminal_enter_raw(nested->in_fd);
 	look_at_window(nested);
+	arm_input(nested);
 }
 
 static const struct backend_ops nested_ops = {
@@ -321,6 +374,7 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_op_init(&nested->writable, &nested->scope, on_writable);
 	loop_op_init(&nested->write, &nested->scope, on_written);
 	loop_op_init(&nested->closed, &nested->scope, on_closed);
+	loop_timer_init(&nested->deaf_timer, &nested->scope, on_deaf);
 	loop_task_init(&nested->flush, on_flush);
 	reader_init(&nested->reader, output_of(port), wake_nested);
 	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));

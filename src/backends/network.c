@@ -2,6 +2,7 @@
 #include "backends/network.h"
 
 #include "backends/server.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -63,6 +64,19 @@ static const struct server_ops network_ops = {
     .free = free_network,
 };
 
+static int bind_and_listen(int fd, const struct addrinfo *info)
+{
+	uint64_t since = clock_now_ms();
+	int r;
+
+	do
+		r = bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0
+		        ? -errno
+		        : 0;
+	while (r == -EADDRINUSE && clock_wait_for_release(since));
+	return r;
+}
+
 /* Begins to listen. Writes the socket. Returns 0 or -errno. */
 static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 {
@@ -72,7 +86,7 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 	};
 	struct addrinfo *info;
 	char service[8];
-	int fd, r = 0;
+	int fd, r;
 
 	snprintf(service, sizeof(service), "%u", tcp_port);
 	if (getaddrinfo(address, service, &hints, &info) != 0)
@@ -80,8 +94,7 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (fd < 0 || bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
-		r = -errno;
+	r = fd < 0 ? -errno : bind_and_listen(fd, info);
 	freeaddrinfo(info);
 	if (r < 0)
 		fd_close(&fd);

@@ -26,8 +26,9 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 
 	/* One that sends no more may long be gone: TCP can't tell. Its place is taken over. */
 	if (server->clients.count >= SERVER_CLIENTS_MAX &&
-	    !client_set_close_half_closed(&server->clients)) {
-		log_warning("%s: a client was turned away, there are %u already", guest,
+	    !client_set_close_gone(&server->clients)) {
+		log_limited(&server->limit, LOG_LEVEL_WARNING,
+		            "%s: a client was turned away, there are %u already", guest,
 		            server->clients.count);
 		turn_away(fd);
 		return;
@@ -72,7 +73,13 @@ static void server_stop(struct backend *backend)
 	client_set_close(&server_of(backend)->clients);
 }
 
+static void server_close(struct backend *backend)
+{
+	acceptor_close(&server_of(backend)->acceptor);
+}
+
 static const struct backend_ops server_backend_ops = {
+    .close = server_close,
     .wake = server_wake,
     .stop = server_stop,
 };
@@ -84,6 +91,6 @@ void server_init(struct server *server, const struct server_ops *ops, struct loo
 	server->ops = ops;
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
-	client_set_init(&server->clients, port, protocol, loop, on_emptied);
+	client_set_init(&server->clients, port, protocol, &server->scope, on_emptied);
 	acceptor_start(&server->acceptor, &server->scope, fd, port->name, on_accepted);
 }

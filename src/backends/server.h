@@ -30,6 +30,7 @@ struct server {
 	struct loop_scope scope;
 	struct acceptor acceptor;
 	struct client_set clients;
+	struct log_limit limit;
 	bool drained;
 };
 

@@ -39,7 +39,7 @@ void stage_fill(struct stage *stage)
 	if (stage->done < stage->len)
 		return;
 	stage->len = stage->done = 0;
-	gap = reader_skip_gap(stage->reader);
+	gap = reader_take_gap(stage->reader);
 	if (gap > 0)
 		stage_append(stage, line, reader_gap_line(line, gap));
 	n = reader_spans(stage->reader, (stage->size - stage->len) / stage->growth, spans);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "base/unix_socket.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -64,7 +65,12 @@ static int bind_and_listen(int fd, const struct sockaddr_un *addr, mode_t mode, 
                            struct unix_socket_file *file)
 {
 	struct stat st;
-	int r = bind_anew(fd, addr, mode);
+	uint64_t since = clock_now_ms();
+	int r;
+
+	do
+		r = bind_anew(fd, addr, mode);
+	while (r == -EADDRINUSE && clock_wait_for_release(since));
 
 	if (r < 0)
 		return r;

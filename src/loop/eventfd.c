@@ -2,11 +2,9 @@
 #include "loop/eventfd.h"
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/macros.h"
 
 #include <errno.h>
-#include <string.h>
 
 static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_op_fn *fn)
 {
@@ -52,8 +50,8 @@ static void on_source_read(struct loop_op *op, int32_t res)
 	if (!slot_completed(&source->slot))
 		return;
 	/* An eventfd can always be read; what can fail is the kernel's memory. */
-	if (res < 0 && !replaced && res != -EAGAIN && res != -EINTR && res != -ENOMEM) {
-		log_error("a kick can't be read: %s", strerror(-res));
+	if (res < 0 && !replaced) {
+		loop_arm_again(op);
 		return;
 	}
 	source_arm(source);
@@ -91,10 +89,15 @@ static void on_sink_written(struct loop_op *op, int32_t res)
 {
 	struct eventfd_sink *sink = container_of(op, struct eventfd_sink, slot.op);
 
-	/* Not -EAGAIN: then the counter is at its top, and whoever reads it is told already. */
-	sink->again |= res == -ENOMEM || res == -EINTR;
-	if (slot_completed(&sink->slot) && sink->again)
-		sink_arm(sink);
+	if (!slot_completed(&sink->slot))
+		return;
+	if (res == -ENOMEM)
+		sink->again = true;
+	if (res == -ENOMEM && op->fd == sink->slot.fd)
+		loop_arm_again(op);
+	else if (sink->again)
+		sink_arm(
+		    sink); /* not after -EAGAIN: an eventfd at its top tells its reader already */
 }
 
 void eventfd_sink_init_message(struct eventfd_sink *sink, struct loop_scope *scope,

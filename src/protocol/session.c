@@ -115,8 +115,10 @@ static void find_vrings(struct session *session)
 
 void session_reset(struct session *session)
 {
-	for (unsigned int i = 0; i < session->limits.vrings; i++)
+	for (unsigned int i = 0; i < session->limits.vrings; i++) {
 		stop_vring(session, i);
+		virtq_set_features(&session->vrings[i], 0);
+	}
 	gmem_deinit(&session->memory);
 	session->ops->set_backend_req(session, -1);
 	memset(session->record, 0, session_record_size(session->limits.vrings));
@@ -279,15 +281,15 @@ HANDLER(add_mem_reg)
 
 HANDLER(rem_mem_reg)
 {
-	bool removed;
-
 	if (!has_mem_slots(session))
 		return "CONFIGURE_MEM_SLOTS wasn't negotiated";
+	if (!gmem_has(&session->memory, &request->region))
+		return "no such memory region";
 	settle_vrings(session);
-	removed = gmem_unmap(&session->memory, &request->region);
+	gmem_unmap(&session->memory, &request->region);
 	record_memory(session);
 	find_vrings(session);
-	return removed ? NULL : "no such memory region";
+	return NULL;
 }
 
 /*
