@@ -18,6 +18,7 @@ struct guest_config {
 	gid_t socket_group; /* (gid_t)-1: as it comes */
 	const struct backend_kind *backend;
 	struct backend_place place;
+	char *log_path;          /* where to keep everything the guest prints, or NULL */
 	uint32_t max_queue_size; /* entries a vring: a power of two up to 32768 */
 	uint64_t history;        /* bytes of output that are kept: a power of two */
 };

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Entries of the submission queue: some for everybody, and some for each guest. */
@@ -27,7 +28,7 @@
 
 struct daemon_guest {
 	struct guest guest;
-	struct unix_socket_file file; /* dir_fd is -1 if there is none */
+	struct unix_socket_file file;
 	struct daemon *daemon;
 };
 
@@ -41,6 +42,7 @@ struct daemon {
 	struct daemon_guest *guests;
 	unsigned int started, stopped;
 	bool stopping;
+	bool failed;
 };
 
 /* The end: guests, then the signals, then the loop. */
@@ -51,10 +53,9 @@ static void stop_scope_if_done(struct daemon *daemon)
 		loop_scope_close(&daemon->scope);
 }
 
+/* May be called again, without `finish`, to end sooner. */
 static void stop(struct daemon *daemon, bool finish)
 {
-	if (daemon->stopping)
-		return;
 	daemon->stopping = true;
 	for (unsigned int i = 0; i < daemon->started; i++) {
 		unix_socket_remove(&daemon->guests[i].file);
@@ -79,8 +80,9 @@ static void on_guest_stopped(struct guest *guest)
 	stop_scope_if_done(daemon_of(guest));
 }
 
-static void on_guest_quit(struct guest *guest, bool finish)
+static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 {
+	daemon_of(guest)->failed |= failed;
 	stop(daemon_of(guest), finish);
 }
 
@@ -118,8 +120,14 @@ static void take_signal(struct daemon *daemon, uint32_t signal)
 	case SIGCONT:
 		resume(daemon);
 		break;
-	case SIGHUP: /* kept for logs to be opened anew; a terminal that is gone is noticed by
-	                itself */
+	case SIGWINCH:
+		for (unsigned int i = 0; i < daemon->started; i++)
+			guest_resize(&daemon->guests[i].guest);
+		break;
+	case SIGHUP: /* always means this; a terminal that is gone is noticed by itself */
+		for (unsigned int i = 0; i < daemon->started; i++)
+			guest_reopen_log(&daemon->guests[i].guest);
+		break;
 	default:
 		break;
 	}
@@ -140,7 +148,7 @@ static void on_signals(struct loop_op *op, int32_t res)
 
 static int take_over_signals(struct daemon *daemon)
 {
-	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT};
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH};
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -237,30 +245,29 @@ static int listen_for(struct daemon_guest *at, const struct guest_config *config
 	int fd = unix_socket_listen(config->socket_path, config->socket_mode, config->socket_group,
 	                            &at->file);
 
-	if (fd == -EADDRINUSE)
-		log_error("%s: another process uses this socket", config->socket_path);
-	else if (fd == -EEXIST)
-		log_error("%s: there is a file that isn't a socket", config->socket_path);
-	else if (fd == -ENAMETOOLONG)
-		log_error("%s: too long for a socket's path", config->socket_path);
-	else if (fd < 0)
-		log_error("%s: can't listen: %s", config->socket_path, strerror(-fd));
+	if (fd < 0)
+		unix_socket_log_failure(config->socket_path, fd);
 	return fd;
 }
 
 /* A socket that was handed over: whether it listens, or is the frontend's already. */
 static int judge_handed_over(int fd, bool *ret_listens)
 {
-	int listens;
-	socklen_t len = sizeof(listens);
+	struct sockaddr_un addr;
+	socklen_t addr_len = sizeof(addr), len = sizeof(int);
+	int listens = 0, r = 0;
 
-	if (!fd_is_stream_socket(fd) ||
-	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0) {
-		log_error("--fd=%d: not a stream socket", fd);
-		return -ENOTSOCK;
-	}
+	if (!fd_is_stream_socket(fd) || getsockname(fd, (struct sockaddr *)&addr, &addr_len) < 0 ||
+	    addr.sun_family != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		r = -ENOTSOCK;
+	addr_len = sizeof(addr);
+	if (r == 0 && !listens && getpeername(fd, (struct sockaddr *)&addr, &addr_len) < 0)
+		r = -ENOTCONN;
+	if (r < 0)
+		log_error("--fd=%d: not a Unix stream socket that listens or is connected", fd);
 	*ret_listens = listens;
-	return 0;
+	return r;
 }
 
 static int start_guest(struct daemon *daemon, unsigned int i)
@@ -271,7 +278,6 @@ static int start_guest(struct daemon *daemon, unsigned int i)
 	bool listens = true;
 
 	at->daemon = daemon;
-	at->file.dir_fd = -1;
 	if (fd >= 0)
 		r = judge_handed_over(fd, &listens);
 	else
@@ -291,7 +297,7 @@ static void log_ready(const struct config *config)
 {
 	const struct guest_config *first = &config->guests[0];
 	unsigned int last = config->guests_count - 1;
-	char frontends[128] = "", clients[96] = "";
+	char frontends[128], clients[128] = "";
 
 	if (first->socket_path)
 		snprintf(frontends, sizeof(frontends), last ? "%s to %u" : "%s", first->socket_path,
@@ -302,6 +308,10 @@ static void log_ready(const struct config *config)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s port %u to %u" : ", clients at %s port %u",
 		         first->place.address, first->place.tcp_port, first->place.tcp_port + last);
+	else if (first->backend->uds)
+		snprintf(clients, sizeof(clients),
+		         last ? ", clients at %s to %u" : ", clients at %s", first->place.uds_path,
+		         last);
 	log_info("ready for %u guest%s: frontends at %s%s", config->guests_count, last ? "s" : "",
 	         frontends, clients);
 }
@@ -327,5 +337,5 @@ int daemon_run(const struct config *config)
 		return r;
 	}
 	deinit(&daemon);
-	return start;
+	return start == 0 && daemon.failed ? -EIO : start;
 }

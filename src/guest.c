@@ -40,13 +40,20 @@ static void tell_if_broken(struct guest *guest, unsigned int i)
 	vring->told_broken = broken;
 }
 
+/* There is output, or room for input. */
+static void wake_backend(struct guest *guest)
+{
+	output_wake(&guest->output);
+	guest->backend->ops->wake(guest->backend);
+}
+
 /* Does what has to follow a pump. */
 static void follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
 {
 	if (outcome.call)
 		signal_sink(guest, &guest->vrings[i].call);
 	if (outcome.moved)
-		guest->backend->ops->wake(guest->backend);
+		wake_backend(guest);
 	tell_if_broken(guest, i);
 }
 
@@ -69,6 +76,23 @@ static void on_pump(struct loop_task *task)
 	follow_up(guest, index_of(vring), outcome);
 }
 
+/*
+ * Has the driver read its configuration anew, for the window's size. Not while nothing runs:
+ * QEMU's generic device would crash, so it waits until something does. Once after each start it is
+ * needed in any case: Linux before 6.2 or so doesn't look by itself.
+ */
+static void tell_config(struct guest *guest)
+{
+	bool known = guest->output.port.cols > 0 || guest->output.port.rows > 0;
+
+	if (guest->config_told || !known || guest->config_change.slot.fd < 0 ||
+	    !session_runs(&guest->session) ||
+	    !session_has_feature(&guest->session, VIRTIO_CONSOLE_F_SIZE))
+		return;
+	guest->config_told = true;
+	signal_sink(guest, &guest->config_change);
+}
+
 static void on_kicked(struct eventfd_source *kick)
 {
 	struct guest_vring *vring = container_of(kick, struct guest_vring, kick);
@@ -78,6 +102,13 @@ static void on_kicked(struct eventfd_source *kick)
 
 static void init_vrings(struct guest *guest)
 {
+	guest->config_change_message = (struct wire_header){
+	    .request = le32_of(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG),
+	    .flags = le32_of(WIRE_VERSION),
+	};
+	eventfd_sink_init_message(&guest->config_change, &guest->connection,
+	                          &guest->config_change_message,
+	                          sizeof(guest->config_change_message));
 	for (unsigned int i = 0; i < GUEST_VRINGS; i++) {
 		struct guest_vring *vring = &guest->vrings[i];
 
@@ -100,6 +131,7 @@ static void deinit_vrings(struct guest *guest)
 		eventfd_sink_deinit(&vring->call);
 		eventfd_sink_deinit(&vring->err);
 	}
+	eventfd_sink_deinit(&guest->config_change);
 }
 
 /* What the session asks for. */
@@ -107,6 +139,7 @@ static void deinit_vrings(struct guest *guest)
 static void on_vring_runs(struct session *session, unsigned int i)
 {
 	queue_pump(guest_of(session), i);
+	tell_config(guest_of(session));
 }
 
 static void on_vring_settle(struct session *session, unsigned int i)
@@ -114,6 +147,7 @@ static void on_vring_settle(struct session *session, unsigned int i)
 	struct guest *guest = guest_of(session);
 
 	follow_up(guest, i, console_settle(&guest->console, i));
+	guest->config_told = false;
 }
 
 static void on_vring_lost(struct session *session, unsigned int i)
@@ -146,11 +180,21 @@ static void on_read_config(struct session *session, uint32_t offset, uint8_t *re
 	console_read_config(&guest_of(session)->console, offset, ret_bytes, len);
 }
 
-/* Nothing in the space may be written by a driver but for features that aren't offered. */
 static void on_write_config(struct session *session, uint32_t offset, const uint8_t *bytes,
                             uint32_t len)
 {
-	(void)session, (void)offset, (void)bytes, (void)len;
+	struct guest *guest = guest_of(session);
+
+	if (console_write_config(&guest->console, offset, bytes, len))
+		wake_backend(guest);
+}
+
+static void on_set_backend_req(struct session *session, int fd)
+{
+	struct guest *guest = guest_of(session);
+
+	eventfd_sink_set(&guest->config_change, fd);
+	tell_config(guest);
 }
 
 static const struct session_ops session_ops = {
@@ -160,24 +204,53 @@ static const struct session_ops session_ops = {
     .set_kick = on_set_kick,
     .set_call = on_set_call,
     .set_err = on_set_err,
+    .set_backend_req = on_set_backend_req,
     .read_config = on_read_config,
     .write_config = on_write_config,
 };
 
 /* The frontend's connection. */
 
-/* The backend goes last: what the frontend leaves behind still goes to its clients. */
+/*
+ * The end, step by step: the frontend; with time to finish, what is left for the clients; the
+ * backend with them; what is left for the log; the log; the port.
+ */
+
+static void on_log_stopped(struct backend_port *port)
+{
+	loop_scope_close(&container_of(port, struct guest, output.port)->port_scope);
+}
+
+static void stop_log(struct output *output)
+{
+	struct guest *guest = container_of(output, struct guest, output);
+
+	if (guest->log)
+		logfile_stop(guest->log, on_log_stopped);
+	else
+		on_log_stopped(&output->port);
+	guest->log = NULL;
+}
+
+static void stop_backend(struct output *output)
+{
+	struct guest *guest = container_of(output, struct guest, output);
+
+	guest->backend->ops->stop(guest->backend);
+}
+
 static void frontend_part_drained(struct guest *guest)
 {
-	const struct backend_ops *backend = guest->backend->ops;
-
 	guest->frontend_parts--;
 	if (!guest->stopping || guest->frontend_parts > 0)
 		return;
-	if (guest->finishing)
-		backend->finish(guest->backend);
-	else
-		backend->stop(guest->backend);
+	if (!guest->finishing) {
+		stop_backend(&guest->output);
+		return;
+	}
+	if (guest->backend->ops->close)
+		guest->backend->ops->close(guest->backend);
+	output_finish(&guest->output, stop_backend);
 }
 
 static void on_channel_ended(struct channel *channel, const char *why)
@@ -216,7 +289,7 @@ static void on_connection_drained(struct loop_scope *scope)
 	if (!guest->stopping && guest->next_fd >= 0)
 		connect_frontend(guest, fd_take(&guest->next_fd));
 	else if (!guest->stopping && !guest->listens)
-		guest->ops->quit(guest, true);
+		guest->ops->quit(guest, true, false);
 	frontend_part_drained(guest);
 }
 
@@ -250,19 +323,36 @@ static void on_device_pump(struct backend_device *device)
 		queue_pump(guest, i);
 }
 
+static void on_port_drained(struct loop_scope *scope)
+{
+	struct guest *guest = container_of(scope, struct guest, port_scope);
+
+	guest->ops->stopped(guest);
+}
+
+static void on_resized(struct backend_device *device)
+{
+	struct guest *guest = container_of(device, struct guest, device);
+
+	console_set_size(&guest->console, guest->output.port.cols, guest->output.port.rows);
+	guest->config_told = false;
+	tell_config(guest);
+}
+
 static void on_backend_stopped(struct backend_device *device)
 {
 	struct guest *guest = container_of(device, struct guest, device);
 
 	guest->backend = NULL;
-	guest->ops->stopped(guest);
+	guest->finishing = false;
+	output_finish(&guest->output, stop_log);
 }
 
-static void on_backend_quit(struct backend_device *device)
+static void on_backend_quit(struct backend_device *device, bool failed)
 {
 	struct guest *guest = container_of(device, struct guest, device);
 
-	guest->ops->quit(guest, false);
+	guest->ops->quit(guest, false, failed);
 }
 
 /* Start and stop. */
@@ -290,8 +380,8 @@ static struct session_record *lay_out(struct guest *guest, struct arena *arena)
 	struct byte_ring_state *states = arena_take(arena, 2 * sizeof(struct byte_ring_state) +
 	                                                       session_record_size(GUEST_VRINGS));
 
-	byte_ring_init(&guest->port.output, &states[0], arena_take(arena, history), history);
-	byte_ring_init(&guest->port.input, &states[1], arena_take(arena, GUEST_INPUT_BYTES),
+	byte_ring_init(&guest->output.port.output, &states[0], arena_take(arena, history), history);
+	byte_ring_init(&guest->output.port.input, &states[1], arena_take(arena, GUEST_INPUT_BYTES),
 	               GUEST_INPUT_BYTES);
 	return (struct session_record *)(void *)&states[2];
 }
@@ -302,17 +392,37 @@ static void init_guest(struct guest *guest, struct arena *arena)
 	    .vrings = GUEST_VRINGS,
 	    .vring_size = guest->config->max_queue_size,
 	};
+	struct session_record *record;
 
 	guest->device = (struct backend_device){
 	    .pump = on_device_pump,
+	    .resized = on_resized,
 	    .stopped = on_backend_stopped,
 	    .quit = on_backend_quit,
 	};
-	guest->port.device = &guest->device;
-	guest->port.name = guest->name;
+	guest->output.port.device = &guest->device;
+	guest->output.port.name = guest->name;
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
-	session_init(&guest->session, &session_ops, lay_out(guest, arena), guest->virtqs, &limits,
-	             CONSOLE_FEATURES);
+	loop_scope_init(&guest->port_scope, guest->loop, on_port_drained);
+	record = lay_out(guest, arena);
+	output_init(&guest->output, &guest->port_scope);
+	session_init(&guest->session, &session_ops, record, guest->virtqs, &limits,
+	             CONSOLE_FEATURES, CONSOLE_CONFIG_FEATURES);
+}
+
+static int start_port(struct guest *guest)
+{
+	const struct guest_config *config = guest->config;
+	struct backend_port *port = &guest->output.port;
+	int r = 0;
+
+	if (config->log_path)
+		r = logfile_new(&guest->log, guest->loop, port, config->log_path);
+	if (r == 0)
+		r = config->backend->make(&guest->backend, guest->loop, port, &config->place);
+	if (r < 0 && guest->log)
+		logfile_free(guest->log);
+	return r;
 }
 
 int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
@@ -330,13 +440,14 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	};
 	snprintf(guest->name, sizeof(guest->name), "guest %u", index);
 	init_guest(guest, arena);
-	r = config->backend->new (&guest->backend, loop, &guest->port, &config->place);
+	r = start_port(guest);
 	if (r < 0) {
 		fd_close(&listen_fd);
 		fd_close(&connected_fd);
 		return r;
 	}
 	console_init(&guest->console, guest->virtqs, guest->backend);
+	guest_resize(guest);
 	guest->frontend_parts = 1;
 	if (guest->listens)
 		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
@@ -345,8 +456,17 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	return 0;
 }
 
+static void stop_finishing(struct guest *guest)
+{
+	guest->finishing = false;
+	if (guest->frontend_parts == 0 && output_cancel_finish(&guest->output))
+		stop_backend(&guest->output);
+}
+
 void guest_stop(struct guest *guest, bool finish)
 {
+	if (guest->stopping && guest->finishing && !finish)
+		stop_finishing(guest);
 	if (guest->stopping)
 		return;
 	guest->stopping = true;
@@ -354,6 +474,18 @@ void guest_stop(struct guest *guest, bool finish)
 	loop_scope_close(&guest->life);
 	if (guest->connected)
 		loop_scope_close(&guest->connection);
+}
+
+void guest_reopen_log(struct guest *guest)
+{
+	if (guest->log)
+		logfile_reopen(guest->log);
+}
+
+void guest_resize(struct guest *guest)
+{
+	if (guest->backend && guest->backend->ops->resize)
+		guest->backend->ops->resize(guest->backend);
 }
 
 void guest_suspend(struct guest *guest)

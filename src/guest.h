@@ -10,6 +10,8 @@
 
 #include "base/arena.h"
 #include "config.h"
+#include "backends/logfile.h"
+#include "backends/output.h"
 #include "console/console.h"
 #include "loop/acceptor.h"
 #include "loop/eventfd.h"
@@ -30,9 +32,10 @@ struct guest_ops {
 	void (*stopped)(struct guest *guest);
 	/*
 	 * The process should end: with `finish` because its only frontend is gone, and what is left
-	 * for the clients should be written out first, else because the person said so.
+	 * for the clients should be written out first; else because the person said so or, with
+	 * `failed`, because it can't go on.
 	 */
-	void (*quit)(struct guest *guest, bool finish);
+	void (*quit)(struct guest *guest, bool finish, bool failed);
 };
 
 struct guest_vring {
@@ -56,9 +59,11 @@ struct guest {
 	struct acceptor acceptor;
 	bool listens; /* for frontends; otherwise it serves the one that was handed over */
 	int next_fd;  /* a frontend that waits for the one before to be gone, or -1 */
-	struct backend_port port;
+	struct loop_scope port_scope;
+	struct output output;
 	struct backend_device device;
 	struct backend *backend;
+	struct logfile *log; /* or NULL */
 	struct console console;
 	struct session session;
 	struct virtq virtqs[GUEST_VRINGS];
@@ -67,7 +72,10 @@ struct guest {
 	struct loop_scope connection;
 	struct channel channel;
 	struct guest_vring vrings[GUEST_VRINGS];
+	struct eventfd_sink config_change; /* to the frontend */
+	struct wire_header config_change_message;
 	bool connected;
+	bool config_told; /* the driver at work has been told to read its configuration */
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
@@ -85,8 +93,17 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
                 struct arena *arena, const struct guest_config *config, unsigned int index,
                 int listen_fd, int connected_fd);
 
-/* Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first. */
+/*
+ * Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first;
+ * called once more without, it isn't.
+ */
 void guest_stop(struct guest *guest, bool finish);
+
+/* Log files are opened anew: they may have been moved away. */
+void guest_reopen_log(struct guest *guest);
+
+/* The window of the process's terminal has another size. */
+void guest_resize(struct guest *guest);
 
 /* The process is about to be suspended, or goes on after that. */
 void guest_suspend(struct guest *guest);

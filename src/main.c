@@ -2,6 +2,7 @@
 /*
  * Options, daemon, exit code.
  */
+#include "base/fd.h"
 #include "base/log.h"
 #include "daemon.h"
 #include "options.h"
@@ -13,6 +14,8 @@ int main(int argc, char **argv)
 	struct config config;
 	int exit_code;
 
+	if (fd_reserve_standard() < 0)
+		return EXIT_FAILURE;
 	switch (options_parse(argc, argv, &config)) {
 	case OPTIONS_RUN:
 		break;

@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include "base/macros.h"
-#include "virtqueue/virtq.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,9 +14,11 @@
 
 #define PROGRAM "vhost-user-console"
 
-#define COUNT_MAX        65535u
-#define HISTORY_MIN      4096u
-#define HISTORY_MAX      (1ull << 30)
+#define COUNT_MAX   65535u
+#define HISTORY_MIN 4096u
+#define HISTORY_MAX (1ull << 30)
+/* As virtio has it. */
+#define QUEUE_SIZE_MAX   32768u
 #define QUEUE_SIZE_MAX_S "32768"
 
 /* What the options say, before it becomes one configuration a guest. */
@@ -31,6 +32,9 @@ struct options {
 	mode_t socket_mode;
 	gid_t socket_group;
 	const char *listen_address;
+	struct client_protocol protocol;
+	const char *uds_path;
+	const char *log_file;
 	uint64_t history;
 	enum log_level log_level;
 	bool log_level_given;
@@ -88,14 +92,14 @@ static bool set_max_queue_size(struct options *options, const char *value)
 {
 	uint64_t *size = &options->max_queue_size;
 
-	return parse_whole(value, 1, VIRTQ_SIZE_MAX, size) && (*size & (*size - 1)) == 0;
+	return parse_whole(value, 1, QUEUE_SIZE_MAX, size) && (*size & (*size - 1)) == 0;
 }
 
 static bool set_fd(struct options *options, const char *value)
 {
 	uint64_t fd;
 
-	if (!parse_whole(value, 0, INT_MAX, &fd))
+	if (!parse_whole(value, 3, INT_MAX, &fd))
 		return false;
 	options->fd = (int)fd;
 	return true;
@@ -133,6 +137,30 @@ static bool set_listen_address(struct options *options, const char *value)
 
 	options->listen_address = value;
 	return inet_pton(AF_INET, value, &addr) == 1 || inet_pton(AF_INET6, value, &addr) == 1;
+}
+
+static bool set_tcp_protocol(struct options *options, const char *value)
+{
+	options->protocol.telnet = strcmp(value, "telnet") == 0;
+	return options->protocol.telnet || strcmp(value, "raw") == 0;
+}
+
+static bool set_telnet_break(struct options *options, const char *value)
+{
+	options->protocol.break_is_sysrq = strcmp(value, "sysrq") == 0;
+	return options->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
+}
+
+static bool set_uds_path(struct options *options, const char *value)
+{
+	options->uds_path = value;
+	return value[0] != '\0';
+}
+
+static bool set_log_file(struct options *options, const char *value)
+{
+	options->log_file = value;
+	return value[0] != '\0';
 }
 
 static bool set_history(struct options *options, const char *value)
@@ -197,15 +225,25 @@ static const struct option_type option_types[] = {
      "how people reach the console, one of those below [nested]", .set = set_backend},
     {"max-queue-size", 'q', "N", "a power of two up to " QUEUE_SIZE_MAX_S,
      "largest vring that is accepted, a power of two [1024]", .set = set_max_queue_size},
-    {"fd", 0, "N", "the number of an open descriptor",
+    {"fd", 0, "N", "the number of an open descriptor from 3 on",
      "a socket instead of --socket-path, listening or connected", .set = set_fd},
-    {"socket-mode", 0, "MODE", "an octal file mode up to 0777", "permissions of the sockets [0600]",
-     .set = set_socket_mode},
+    {"socket-mode", 0, "MODE", "an octal file mode up to 0777",
+     "permissions of the Unix sockets [0600]", .set = set_socket_mode},
     {"socket-group", 0, "GROUP", "the name or number of a group",
-     "group of the sockets [the process's]", .set = set_socket_group},
+     "group of the Unix sockets [the process's]", .set = set_socket_group},
     {"listen-address", 0, "ADDRESS", "a numeric IPv4 or IPv6 address",
      "where TCP clients connect; they aren't asked who they are [127.0.0.1]",
      .set = set_listen_address},
+    {"tcp-protocol", 0, "NAME", "raw or telnet", "how TCP clients are spoken to [raw]",
+     .set = set_tcp_protocol},
+    {"telnet-break", 0, "WHAT", "ignore or sysrq",
+     "what telnet's BREAK is to the guest, sysrq being the byte 0x0f [ignore]",
+     .set = set_telnet_break},
+    {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
+     .set = set_uds_path},
+    {"log-file", 0, "PATTERN", "a path",
+     "keep all output in files; %i is the guest's number, else it is appended",
+     .set = set_log_file},
     {"history", 0, "BYTES", "4096 to 1G bytes; K, M and G are understood",
      "output kept for each guest, up to a power of two [256K]", .set = set_history},
     {"log-level", 0, "LEVEL", "error, warning, info or debug",
@@ -370,10 +408,29 @@ static enum options_result judge(const struct options *options)
 		                   "for all of --socket-count=%llu",
 		                   (unsigned long long)options->tcp_port,
 		                   (unsigned long long)options->socket_count);
+	if (options->backend->uds && !options->uds_path)
+		return usage_error("--uds-path: is required with --backend=%s; it takes a path",
+		                   options->backend->name);
 	return OPTIONS_RUN;
 }
 
 /* The configuration. */
+
+/* Every path of the command line is a guest's with its number appended. */
+static bool append_number(const char *path, unsigned int i, char **ret)
+{
+	return !path || asprintf(ret, "%s%u", path, i) >= 0;
+}
+
+/* The same, but that "%i" stands for the number where it is. */
+static bool insert_number(const char *pattern, unsigned int i, char **ret)
+{
+	const char *place = pattern ? strstr(pattern, "%i") : NULL;
+
+	if (!place)
+		return append_number(pattern, i, ret);
+	return asprintf(ret, "%.*s%u%s", (int)(place - pattern), pattern, i, place + 2) >= 0;
+}
 
 static bool fill_guest(const struct options *options, unsigned int i, struct guest_config *guest)
 {
@@ -382,12 +439,20 @@ static bool fill_guest(const struct options *options, unsigned int i, struct gue
 	    .socket_mode = options->socket_mode,
 	    .socket_group = options->socket_group,
 	    .backend = options->backend,
-	    .place = {options->listen_address, (uint16_t)(options->tcp_port + i)},
+	    .place =
+		{
+		    .address = options->listen_address,
+		    .tcp_port = (uint16_t)(options->tcp_port + i),
+		    .protocol = options->protocol,
+		    .mode = options->socket_mode,
+		    .group = options->socket_group,
+		},
 	    .max_queue_size = (uint32_t)options->max_queue_size,
 	    .history = options->history,
 	};
-	return !options->socket_path ||
-	       asprintf(&guest->socket_path, "%s%u", options->socket_path, i) >= 0;
+	return append_number(options->socket_path, i, &guest->socket_path) &&
+	       append_number(options->uds_path, i, &guest->place.uds_path) &&
+	       insert_number(options->log_file, i, &guest->log_path);
 }
 
 static enum options_result make_config(const struct options *options, struct config *ret_config)
@@ -397,13 +462,16 @@ static enum options_result make_config(const struct options *options, struct con
 		options->log_level_given ? options->log_level : options->backend->log_level,
 	};
 
+	unsigned int filled = 0;
+
 	config.guests = calloc(options->socket_count, sizeof(*config.guests));
 	for (unsigned int i = 0; config.guests && i < options->socket_count; i++) {
+		config.guests_count++;
 		if (!fill_guest(options, i, &config.guests[i]))
 			break;
-		config.guests_count++;
+		filled++;
 	}
-	if (config.guests_count < options->socket_count) {
+	if (filled < options->socket_count) {
 		options_free(&config);
 		return usage_error("--socket-count=%llu: no memory for so many guests",
 		                   (unsigned long long)options->socket_count);
@@ -441,8 +509,11 @@ enum options_result options_parse(int argc, char **argv, struct config *ret_conf
 
 void options_free(struct config *config)
 {
-	for (unsigned int i = 0; i < config->guests_count; i++)
+	for (unsigned int i = 0; i < config->guests_count; i++) {
 		free(config->guests[i].socket_path);
+		free(config->guests[i].place.uds_path);
+		free(config->guests[i].log_path);
+	}
 	free(config->guests);
 	*config = (struct config){0};
 }

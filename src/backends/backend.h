@@ -21,8 +21,13 @@ struct backend_device {
 	void (*pump)(struct backend_device *device);
 	/* The backend has finished: nothing of it is left but its memory, which is freed now. */
 	void (*stopped)(struct backend_device *device);
-	/* The person asked for the end of the whole program, or its output is closed. */
-	void (*quit)(struct backend_device *device);
+	/* The size of the window that counts has changed, in the port. */
+	void (*resized)(struct backend_device *device);
+	/*
+	 * The whole program should end: the person said so or its output is closed, or, with
+	 * `failed`, the output can't be written, which is logged.
+	 */
+	void (*quit)(struct backend_device *device, bool failed);
 };
 
 /* The two rings of a port and its device. All of it is the device's and outlives the backend. */
@@ -30,20 +35,27 @@ struct backend_port {
 	struct byte_ring output; /* guest to clients; what is kept of it */
 	struct byte_ring input;  /* clients to guest */
 	struct backend_device *device;
+	/*
+	 * Claims room for `wanted` bytes of output, at most the ring's size, in place of its oldest
+	 * if need be. Returns how many may be written now, at least so many; or less, and then
+	 * `pump` comes as soon as there are so many.
+	 */
+	size_t (*room)(struct backend_port *port, size_t wanted);
+	/* The same without waiting for anybody, but for what is on its way to the system. */
+	size_t (*reclaim)(struct backend_port *port);
 	const char *name; /* for the log: "guest 0" */
+	/* The window that counts, in characters; 0 x 0 while none is known. */
+	uint16_t cols, rows;
 };
 
 struct backend_ops {
-	/*
-	 * How many bytes may be written to the output ring now, in place of its oldest if need be.
-	 * If that is 0, `pump` comes as soon as it isn't.
-	 */
-	size_t (*room)(struct backend *backend);
 	void (*wake)(struct backend *backend);
-	/* Writes out what is left for clients that take it; then `stopped`. */
-	void (*finish)(struct backend *backend);
+	/* Takes no more clients; those that are there are served on. May be NULL. */
+	void (*close)(struct backend *backend);
 	/* Ends at once; then `stopped`. */
 	void (*stop)(struct backend *backend);
+	/* The window of the process's terminal has another size. May be NULL. */
+	void (*resize)(struct backend *backend);
 	/* The process is about to be suspended, or goes on after that. May be NULL. */
 	void (*suspend)(struct backend *backend);
 	void (*resume)(struct backend *backend);

@@ -3,6 +3,8 @@
 
 #include "backends/nested.h"
 #include "backends/network.h"
+#include "backends/targets.h"
+#include "backends/uds.h"
 
 static int new_nested(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
                       const struct backend_place *place)
@@ -14,8 +16,27 @@ static int new_nested(struct backend **ret_backend, struct loop *loop, struct ba
 static int new_network(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
                        const struct backend_place *place)
 {
-	return network_new(ret_backend, loop, port, place->address, place->tcp_port);
+	return network_new(ret_backend, loop, port, place->address, place->tcp_port,
+	                   &place->protocol);
 }
+
+static int new_uds(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
+                   const struct backend_place *place)
+{
+	return uds_new(ret_backend, loop, port, place->uds_path, place->mode, place->group);
+}
+
+#define TARGET(name)                                                                               \
+	static int new_##name(struct backend **ret_backend, struct loop *loop,                     \
+	                      struct backend_port *port, const struct backend_place *place)        \
+	{                                                                                          \
+		(void)place;                                                                       \
+		return name##_new(ret_backend, loop, port);                                        \
+	}
+
+TARGET(null)
+TARGET(echo)
+TARGET(source)
 
 const struct backend_kind backend_kinds[] = {
     {
@@ -23,14 +44,39 @@ const struct backend_kind backend_kinds[] = {
 	.help = "this terminal, or standard input and output",
 	.single = true,
 	.log_level = LOG_LEVEL_WARNING,
-	.new = new_nested,
+	.make = new_nested,
     },
     {
 	.name = "network",
-	.help = "clients on TCP",
+	.help = "clients on TCP, see --tcp-port",
 	.tcp = true,
 	.log_level = LOG_LEVEL_INFO,
-	.new = new_network,
+	.make = new_network,
+    },
+    {
+	.name = "uds",
+	.help = "clients on a Unix socket, see --uds-path",
+	.uds = true,
+	.log_level = LOG_LEVEL_INFO,
+	.make = new_uds,
+    },
+    {
+	.name = "null",
+	.help = "swallows output, for measuring",
+	.log_level = LOG_LEVEL_INFO,
+	.make = new_null,
+    },
+    {
+	.name = "echo",
+	.help = "gives output back as input, for measuring",
+	.log_level = LOG_LEVEL_INFO,
+	.make = new_echo,
+    },
+    {
+	.name = "source",
+	.help = "produces input without end, for measuring",
+	.log_level = LOG_LEVEL_INFO,
+	.make = new_source,
     },
     {0},
 };

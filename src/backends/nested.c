@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/nested.h"
 
-#include "backends/output.h"
+#include "backends/stage.h"
 #include "backends/terminal.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,13 +21,15 @@
 #define OUTPUT_BYTES 16384u
 #define NOTICE_BYTES 256u
 
+/* How long the guest may take no input before keys are read that there is no room for. */
+#define DEAF_MS 2000
+
 /* Ctrl-], as in telnet and virsh. */
 #define ESCAPE 0x1d
 
 struct nested {
 	struct backend backend;
 	struct loop_scope scope;
-	struct output output;
 	struct reader reader;
 	struct loop_op readable, read;
 	struct loop_op writable, write;
@@ -35,10 +38,11 @@ struct nested {
 	int in_fd, out_fd;
 	bool terminal; /* standard input is one */
 	bool input_ended;
-	bool escaped; /* the last key was Ctrl-] */
-	size_t out_len, out_done;
-	size_t notice_len;
-	char notice[NOTICE_BYTES];
+	bool escaped;   /* the last key was Ctrl-] */
+	bool deaf;      /* the guest takes no input, and hasn't for a while */
+	uint64_t taken; /* what it had taken when that was last looked at */
+	struct loop_timer deaf_timer;
+	struct stage stage;
 	uint8_t in[INPUT_BYTES];
 	uint8_t out[OUTPUT_BYTES];
 };
@@ -53,9 +57,9 @@ static bool is_closing(const struct nested *nested)
 	return nested->scope.closing;
 }
 
-static void quit(struct nested *nested)
+static void quit(struct nested *nested, bool failed)
 {
-	nested->backend.port->device->quit(nested->backend.port->device);
+	nested->backend.port->device->quit(nested->backend.port->device, failed);
 }
 
 static void wake_nested(struct reader *reader)
@@ -66,111 +70,115 @@ static void wake_nested(struct reader *reader)
 		loop_flush(nested->scope.loop, &nested->flush);
 }
 
-/* A line of ours between the guest's; the latest counts. */
+/* A line of ours between the guest's, if there is room for it now. */
 static void notify(struct nested *nested, const char *text)
 {
-	int n = snprintf(nested->notice, sizeof(nested->notice), "\r\n[vhost-user-console: %s]\r\n",
-	                 text);
+	char line[NOTICE_BYTES];
+	int n = snprintf(line, sizeof(line), "\r\n[vhost-user-console: %s]\r\n", text);
 
-	nested->notice_len = MIN((size_t)n, sizeof(nested->notice) - 1);
+	stage_append(&nested->stage, line, MIN((size_t)n, sizeof(line) - 1));
 	wake_nested(&nested->reader);
 }
 
 /* Output. */
 
-static void append(struct nested *nested, const void *bytes, size_t len)
-{
-	memcpy(nested->out + nested->out_len, bytes, len);
-	nested->out_len += len;
-}
-
-/* Fills the empty buffer: our own lines, then the guest's bytes. */
-static void refill(struct nested *nested)
-{
-	char line[READER_GAP_LINE_MAX];
-	struct iovec spans[2];
-	uint64_t gap = reader_skip_gap(&nested->reader);
-	unsigned int n;
-
-	nested->out_len = nested->out_done = 0;
-	append(nested, nested->notice, nested->notice_len);
-	nested->notice_len = 0;
-	if (gap > 0)
-		append(nested, line, reader_gap_line(line, gap));
-	n = reader_spans(&nested->reader, sizeof(nested->out) - nested->out_len, spans);
-	for (unsigned int i = 0; i < n; i++) {
-		append(nested, spans[i].iov_base, spans[i].iov_len);
-		reader_taken(&nested->reader, spans[i].iov_len);
-	}
-}
-
 static void on_flush(struct loop_task *task)
 {
 	struct nested *nested = container_of(task, struct nested, flush);
+	const void *bytes;
+	size_t len;
 
-	if (nested->out_done == nested->out_len)
-		refill(nested);
-	if (nested->out_done < nested->out_len)
-		loop_arm_write(&nested->write, nested->out_fd, nested->out + nested->out_done,
-		               nested->out_len - nested->out_done);
-}
-
-static bool has_output(const struct nested *nested)
-{
-	return nested->out_done < nested->out_len || nested->notice_len > 0 ||
-	       reader_pending(&nested->reader);
+	stage_fill(&nested->stage);
+	len = stage_rest(&nested->stage, &bytes);
+	if (len == 0)
+		return;
+	loop_arm_write(&nested->write, nested->out_fd, bytes, len);
+	reader_set_blocked(&nested->reader, true);
 }
 
 static void on_written(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, write);
 
-	nested->out_done += (size_t)MAX(res, 0);
-	if (res > 0)
-		reader_delivered(&nested->reader, nested->out_done == nested->out_len);
+	reader_set_blocked(&nested->reader, res == -EAGAIN);
+	stage_delivered(&nested->stage, (size_t)MAX(res, 0));
 	if (is_closing(nested))
 		return;
 	if (res == -EAGAIN) {
 		loop_arm_poll(&nested->writable, nested->out_fd, POLLOUT);
-	} else if (res < 0 && res != -EINTR && res != -ENOMEM) {
-		if (res != -EPIPE && res != -EIO)
+	} else if (res == -ENOMEM) {
+		loop_arm_again(op);
+	} else if (res < 0 && res != -EINTR) {
+		bool closed = res == -EPIPE || res == -EIO;
+
+		if (!closed)
 			log_error("can't write to standard output: %s", strerror(-res));
-		quit(nested);
-	} else if (has_output(nested)) {
+		quit(nested, !closed);
+	} else if (stage_pending(&nested->stage)) {
 		wake_nested(&nested->reader);
 	}
 }
 
 static void on_writable(struct loop_op *op, int32_t res)
 {
+	struct nested *nested = container_of(op, struct nested, writable);
+
 	(void)res;
-	wake_nested(&container_of(op, struct nested, writable)->reader);
+	reader_set_blocked(&nested->reader, false);
+	wake_nested(&nested->reader);
 }
 
 static void on_closed(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, closed);
 
-	/* Files can't be watched, and needn't be. */
-	if (!is_closing(nested) && res > 0)
-		quit(nested);
+	/* Files can't be watched, and needn't be; a socket tells of its other direction too. */
+	if (!is_closing(nested) && res > 0 && (res & (POLLERR | POLLHUP)))
+		quit(nested, false);
 }
 
 /* Input. */
 
+/*
+ * A terminal is read also when there is no room, once the guest has taken nothing for DEAF_MS: the
+ * person must be able to end this. Until then what is pasted waits in the terminal.
+ */
 static void arm_input(struct nested *nested)
 {
 	bool room = byte_ring_free(&nested->backend.port->input) > 0;
+	bool background = nested->terminal && !terminal_is_raw();
 
-	if (room && !nested->input_ended && !nested->readable.armed && !nested->read.armed)
+	if (room)
+		nested->deaf = false;
+	else if (nested->terminal && !nested->deaf && !nested->deaf_timer.op.armed)
+		loop_timer_arm(&nested->deaf_timer, DEAF_MS);
+	if ((room || nested->deaf) && !background && !nested->input_ended &&
+	    !nested->readable.armed && !nested->read.armed)
 		loop_arm_poll(&nested->readable, nested->in_fd, POLLIN);
+}
+
+static void on_deaf(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, deaf_timer.op);
+	uint64_t taken = byte_ring_tail(&nested->backend.port->input);
+
+	(void)res;
+	if (is_closing(nested))
+		return;
+	nested->deaf = taken == nested->taken;
+	nested->taken = taken;
+	arm_input(nested);
 }
 
 static void read_input(struct nested *nested)
 {
 	size_t room = byte_ring_free(&nested->backend.port->input);
 
-	loop_arm_read(&nested->read, nested->in_fd, nested->in, MIN(room, sizeof(nested->in)));
+	if (nested->deaf)
+		room = sizeof(nested->in);
+	if (room > 0)
+		loop_arm_read(&nested->read, nested->in_fd, nested->in,
+		              MIN(room, sizeof(nested->in)));
 }
 
 static void on_readable(struct loop_op *op, int32_t res)
@@ -185,7 +193,7 @@ static void on_readable(struct loop_op *op, int32_t res)
 static void do_command(struct nested *nested, uint8_t key)
 {
 	if (key == '.')
-		quit(nested);
+		quit(nested, false);
 	else
 		notify(nested, "Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows this");
 }
@@ -194,6 +202,7 @@ static void do_command(struct nested *nested, uint8_t key)
 static void take_keys(struct nested *nested, size_t len)
 {
 	struct byte_ring *input = &nested->backend.port->input;
+	size_t dropped = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		uint8_t key = nested->in[i];
@@ -204,10 +213,14 @@ static void take_keys(struct nested *nested, size_t len)
 		}
 		if (nested->escaped && key != ESCAPE)
 			do_command(nested, key);
-		else
+		else if (byte_ring_free(input) > 0)
 			byte_ring_put(input, &key, 1);
+		else
+			dropped++;
 		nested->escaped = false;
 	}
+	if (dropped > 0)
+		notify(nested, "the guest takes no input; keys were dropped");
 }
 
 static void take_input(struct nested *nested, size_t len)
@@ -224,7 +237,7 @@ static void end_input(struct nested *nested, int32_t res)
 {
 	nested->input_ended = true;
 	if (nested->terminal)
-		quit(nested);
+		quit(nested, false);
 	else if (res < 0)
 		log_warning("can't read standard input: %s", strerror(-res));
 }
@@ -237,23 +250,36 @@ static void on_read(struct loop_op *op, int32_t res)
 		take_input(nested, (size_t)res);
 	if (is_closing(nested))
 		return;
-	if (res == 0 || (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOMEM))
+	if (res == -ENOMEM) {
+		loop_arm_again(op);
+		return;
+	}
+	if (res == 0 || (res < 0 && res != -EAGAIN && res != -EINTR))
 		end_input(nested, res);
 	arm_input(nested);
 }
 
-/* The interface. */
+/* The window. */
 
-static size_t nested_room(struct backend *backend)
+static void look_at_window(struct nested *nested)
 {
-	return output_room(&nested_of(backend)->output);
+	struct backend_port *port = nested->backend.port;
+	struct winsize size;
+
+	if (!nested->terminal || ioctl(nested->in_fd, TIOCGWINSZ, &size) < 0 ||
+	    (size.ws_col == port->cols && size.ws_row == port->rows))
+		return;
+	port->cols = size.ws_col;
+	port->rows = size.ws_row;
+	port->device->resized(port->device);
 }
+
+/* The interface. */
 
 static void nested_wake(struct backend *backend)
 {
 	struct nested *nested = nested_of(backend);
 
-	output_wake(&nested->output);
 	if (!is_closing(nested))
 		arm_input(nested);
 }
@@ -279,14 +305,9 @@ static void nested_stop(struct backend *backend)
 	loop_scope_close(&nested_of(backend)->scope);
 }
 
-static void on_finished(struct output *output)
+static void nested_resize(struct backend *backend)
 {
-	nested_stop(&container_of(output, struct nested, output)->backend);
-}
-
-static void nested_finish(struct backend *backend)
-{
-	output_finish(&nested_of(backend)->output, on_finished);
+	look_at_window(nested_of(backend));
 }
 
 static void nested_suspend(struct backend *backend)
@@ -301,13 +322,14 @@ static void nested_resume(struct backend *backend)
 
 	if (nested->terminal)
 		terminal_enter_raw(nested->in_fd);
+	look_at_window(nested);
+	arm_input(nested);
 }
 
 static const struct backend_ops nested_ops = {
-    .room = nested_room,
     .wake = nested_wake,
-    .finish = nested_finish,
     .stop = nested_stop,
+    .resize = nested_resize,
     .suspend = nested_suspend,
     .resume = nested_resume,
 };
@@ -352,9 +374,10 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_op_init(&nested->writable, &nested->scope, on_writable);
 	loop_op_init(&nested->write, &nested->scope, on_written);
 	loop_op_init(&nested->closed, &nested->scope, on_closed);
+	loop_timer_init(&nested->deaf_timer, &nested->scope, on_deaf);
 	loop_task_init(&nested->flush, on_flush);
-	output_init(&nested->output, port, &nested->scope);
-	reader_init(&nested->reader, &nested->output, wake_nested);
+	reader_init(&nested->reader, output_of(port), wake_nested);
+	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));
 }
 
 int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)

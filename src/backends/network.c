@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/network.h"
 
-#include "backends/client.h"
+#include "backends/server.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/macros.h"
-#include "loop/acceptor.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -23,21 +22,7 @@
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_COUNT      3
 
-struct network {
-	struct backend backend;
-	struct loop_scope scope;
-	struct acceptor acceptor;
-	struct output output;
-	struct client_set clients;
-	bool drained;
-};
-
-static struct network *network_of(struct backend *backend)
-{
-	return container_of(backend, struct network, backend);
-}
-
-static void name_peer(int fd, char *name, size_t size)
+static void name_peer(int fd, char name[SERVER_NAME_BYTES])
 {
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
@@ -46,9 +31,9 @@ static void name_peer(int fd, char *name, size_t size)
 	if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0 ||
 	    getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), service, sizeof(service),
 	                NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		snprintf(name, size, "unknown");
+		snprintf(name, SERVER_NAME_BYTES, "unknown");
 	else
-		snprintf(name, size, "%s:%s", host, service);
+		snprintf(name, SERVER_NAME_BYTES, "%s:%s", host, service);
 }
 
 static void set_option(int fd, int level, int option, int value)
@@ -57,8 +42,9 @@ static void set_option(int fd, int level, int option, int value)
 	setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static void set_up_client(int fd)
+static void greet(int fd, char name[SERVER_NAME_BYTES])
 {
+	name_peer(fd, name);
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
@@ -68,95 +54,28 @@ static void set_up_client(int fd)
 	           (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S) * 1000);
 }
 
-static void turn_away(int fd)
+static void free_network(struct server *server)
 {
-	static const char line[] = "vhost-user-console: too many clients\r\n";
-
-	send(fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	fd_close(&fd);
+	free(server);
 }
 
-static void on_accepted(struct acceptor *acceptor, int fd)
-{
-	struct network *network = container_of(acceptor, struct network, acceptor);
-	const char *guest = network->backend.port->name;
-	char name[64];
-
-	/* One that sends no more may long be gone: TCP can't tell. Its place is taken over. */
-	if (network->clients.count >= NETWORK_CLIENTS_MAX &&
-	    !client_set_close_half_closed(&network->clients)) {
-		log_warning("%s: a client was turned away, there are %u already", guest,
-		            network->clients.count);
-		turn_away(fd);
-		return;
-	}
-	set_up_client(fd);
-	name_peer(fd, name, sizeof(name));
-	if (client_new(&network->clients, fd, name) < 0)
-		log_warning("%s: no memory for client %s", guest, name);
-}
-
-/* The interface. */
-
-static size_t network_room(struct backend *backend)
-{
-	return output_room(&network_of(backend)->output);
-}
-
-static void network_wake(struct backend *backend)
-{
-	struct network *network = network_of(backend);
-
-	output_wake(&network->output);
-	client_set_receive(&network->clients);
-}
-
-static void stop_if_done(struct network *network)
-{
-	struct backend_device *device = network->backend.port->device;
-
-	if (!network->drained || network->clients.count > 0)
-		return;
-	acceptor_deinit(&network->acceptor);
-	free(network);
-	device->stopped(device);
-}
-
-static void on_drained(struct loop_scope *scope)
-{
-	struct network *network = container_of(scope, struct network, scope);
-
-	network->drained = true;
-	stop_if_done(network);
-}
-
-static void on_emptied(struct client_set *clients)
-{
-	stop_if_done(container_of(clients, struct network, clients));
-}
-
-static void network_stop(struct backend *backend)
-{
-	loop_scope_close(&network_of(backend)->scope);
-	client_set_close(&network_of(backend)->clients);
-}
-
-static void on_finished(struct output *output)
-{
-	network_stop(&container_of(output, struct network, output)->backend);
-}
-
-static void network_finish(struct backend *backend)
-{
-	output_finish(&network_of(backend)->output, on_finished);
-}
-
-static const struct backend_ops network_ops = {
-    .room = network_room,
-    .wake = network_wake,
-    .finish = network_finish,
-    .stop = network_stop,
+static const struct server_ops network_ops = {
+    .greet = greet,
+    .free = free_network,
 };
+
+static int bind_and_listen(int fd, const struct addrinfo *info)
+{
+	uint64_t since = clock_now_ms();
+	int r;
+
+	do
+		r = bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0
+		        ? -errno
+		        : 0;
+	while (r == -EADDRINUSE && clock_wait_for_release(since));
+	return r;
+}
 
 /* Begins to listen. Writes the socket. Returns 0 or -errno. */
 static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
@@ -167,7 +86,7 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 	};
 	struct addrinfo *info;
 	char service[8];
-	int fd, r = 0;
+	int fd, r;
 
 	snprintf(service, sizeof(service), "%u", tcp_port);
 	if (getaddrinfo(address, service, &hints, &info) != 0)
@@ -175,8 +94,7 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (fd < 0 || bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
-		r = -errno;
+	r = fd < 0 ? -errno : bind_and_listen(fd, info);
 	freeaddrinfo(info);
 	if (r < 0)
 		fd_close(&fd);
@@ -186,25 +104,21 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 }
 
 int network_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-                const char *address, uint16_t tcp_port)
+                const char *address, uint16_t tcp_port, const struct client_protocol *protocol)
 {
-	struct network *network = calloc(1, sizeof(*network));
+	struct server *server = calloc(1, sizeof(*server));
 	int fd, r;
 
-	if (!network)
+	if (!server)
 		return -ENOMEM;
 	r = listen_on(address, tcp_port, &fd);
 	if (r < 0) {
 		log_error("%s: can't listen on %s port %u: %s", port->name, address, tcp_port,
 		          strerror(-r));
-		free(network);
+		free(server);
 		return r;
 	}
-	network->backend = (struct backend){.ops = &network_ops, .port = port};
-	loop_scope_init(&network->scope, loop, on_drained);
-	output_init(&network->output, port, &network->scope);
-	client_set_init(&network->clients, port, &network->output, loop, on_emptied);
-	acceptor_start(&network->acceptor, &network->scope, fd, port->name, on_accepted);
-	*ret_backend = &network->backend;
+	server_init(server, &network_ops, loop, port, protocol, fd);
+	*ret_backend = &server->backend;
 	return 0;
 }

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The network backend: clients on TCP, as many as NETWORK_CLIENTS_MAX, raw bytes both ways.
+ * The network backend: clients on TCP, raw bytes both ways or telnet.
  */
 #ifndef BACKENDS_NETWORK_H
 #define BACKENDS_NETWORK_H
 
 #include "backends/backend.h"
+#include "backends/client.h"
 #include "loop/loop.h"
 
 #include <stdint.h>
 
-#define NETWORK_CLIENTS_MAX 64u
-
 /*
- * Listens on the numeric `address` (IPv4 or IPv6) and `port`. Returns 0 or -errno, which it has
- * logged. The backend frees itself after `stopped`.
+ * Listens on the numeric `address` (IPv4 or IPv6) and `tcp_port`. Returns 0 or -errno, which it
+ * has logged. The backend frees itself before `stopped`.
  */
 int network_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-                const char *address, uint16_t tcp_port);
+                const char *address, uint16_t tcp_port, const struct client_protocol *protocol);
 
 #endif

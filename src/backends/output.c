@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static struct byte_ring *ring_of(const struct output *output)
+static const struct byte_ring *ring_of(const struct output *output)
 {
-	return &output->port->output;
+	return &output->port.output;
 }
 
 static struct loop *loop_of(const struct output *output)
@@ -21,27 +21,46 @@ static struct reader *reader_at(struct list *link)
 	return container_of(link, struct reader, link);
 }
 
+struct output *output_of(struct backend_port *port)
+{
+	return container_of(port, struct output, port);
+}
+
+/* Whoever the ring has overtaken goes on with the oldest byte that is kept. */
+static void catch_up(struct reader *reader)
+{
+	uint64_t tail = byte_ring_tail(ring_of(reader->output));
+
+	if (reader->pos < tail) {
+		reader->missed += tail - reader->pos;
+		reader->pos = tail;
+	}
+}
+
 bool reader_pending(const struct reader *reader)
 {
 	return reader->pos < byte_ring_head(ring_of(reader->output));
 }
 
-/* How long the device may write without losing what a reader must still get. */
+/* Room. */
 
-static size_t measure_room(const struct output *output)
+/* How many bytes can be written without touching what is being sent or, with `wait`, waited for. */
+static size_t measure_room(struct output *output, bool wait)
 {
 	const struct byte_ring *ring = ring_of(output);
 	uint64_t keep = byte_ring_head(ring);
 
 	list_for_each (link, &output->readers) {
-		const struct reader *reader = reader_at(link);
+		struct reader *reader = reader_at(link);
 
+		catch_up(reader);
 		if (reader->sending)
 			keep = MIN(keep, reader->sending_from);
-		if (!reader->lagging)
+		if (wait && !reader->lagging)
 			keep = MIN(keep, reader->pos);
 	}
-	return ring->size - (size_t)(byte_ring_head(ring) - keep);
+	/* What is being sent may be older than the tail if it was given up meanwhile. */
+	return ring->size - (size_t)MIN(byte_ring_head(ring) - keep, ring->size);
 }
 
 static void arm_patience(struct output *output, uint64_t ms)
@@ -52,67 +71,97 @@ static void arm_patience(struct output *output, uint64_t ms)
 		loop_timer_arm(&output->patience, ms);
 }
 
-size_t output_room(struct output *output)
+static size_t output_room(struct backend_port *port, size_t wanted)
 {
-	size_t room = measure_room(output);
+	struct output *output = output_of(port);
+	size_t room = measure_room(output, true);
 
-	if (room == 0 && !output->held) {
-		output->held = true;
-		output->held_since = loop_now_ms(loop_of(output));
+	if (room < wanted && output->wanted == 0) {
+		output->waiting_since = loop_now_ms(loop_of(output));
 		arm_patience(output, OUTPUT_PATIENCE_MS);
 	}
+	output->wanted = room < wanted ? wanted : 0;
 	return room;
 }
 
-/* The device was told that there is no room: tells it when there is. */
+static size_t output_reclaim(struct backend_port *port)
+{
+	return measure_room(output_of(port), false);
+}
+
+/* The device waits for room: tells it when there is. */
 static void release_if_room(struct output *output)
 {
-	if (!output->held || measure_room(output) == 0)
+	if (output->wanted == 0 || measure_room(output, true) < output->wanted)
 		return;
-	output->held = false;
-	output->port->device->pump(output->port->device);
+	output->wanted = 0;
+	output->port.device->pump(output->port.device);
+}
+
+/* Patience. */
+
+static bool has_something_left(const struct reader *reader)
+{
+	return reader_pending(reader) || reader->buffered > 0;
+}
+
+/* For how many ms more the reader is waited for, since `since`; 0 if it isn't any more. */
+static uint64_t patience_left(const struct reader *reader, uint64_t since, uint64_t patience_ms)
+{
+	uint64_t idle = loop_now_ms(loop_of(reader->output)) - MAX(reader->progress_ms, since);
+
+	return idle < patience_ms ? patience_ms - idle : 0;
 }
 
 /*
- * Counts as lagging who has made no progress for `patience_ms`. Returns in how many ms the next
- * one's patience ends, 0 if nobody is waited for.
+ * Only who can't be sent anything is to blame: one whose socket takes bytes again will be sent some
+ * in this turn, however late this process has come to it.
  */
-static uint64_t judge_readers(struct output *output, uint64_t patience_ms)
+static void judge_waiting(struct output *output)
 {
-	uint64_t now = loop_now_ms(loop_of(output));
-	uint64_t next = 0;
+	uint64_t next = OUTPUT_PATIENCE_MS;
 
 	list_for_each (link, &output->readers) {
 		struct reader *reader = reader_at(link);
-		uint64_t idle = now - MAX(reader->progress_ms, output->held_since);
+		uint64_t left = patience_left(reader, output->waiting_since, OUTPUT_PATIENCE_MS);
 
-		if (reader->lagging || (!reader_pending(reader) && reader->buffered == 0))
+		if (!reader->blocked || reader->lagging || reader->patient)
 			continue;
-		if (idle >= patience_ms)
-			reader->lagging = true;
-		else
-			next = next == 0 ? patience_ms - idle : MIN(next, patience_ms - idle);
+		reader->lagging = left == 0;
+		next = left > 0 ? MIN(next, left) : next;
 	}
-	return next;
-}
-
-static void go_on_finishing(struct output *output)
-{
-	uint64_t next = judge_readers(output, OUTPUT_FINISH_MS);
-
-	if (next > 0)
-		arm_patience(output, MIN(next, OUTPUT_PATIENCE_MS));
-	else
-		output->finished(output);
-}
-
-static void go_on_holding(struct output *output)
-{
-	uint64_t next = judge_readers(output, OUTPUT_PATIENCE_MS);
-
 	release_if_room(output);
-	if (output->held && next > 0)
+	if (output->wanted > 0)
 		arm_patience(output, next);
+}
+
+static void judge_finishing(struct output *output)
+{
+	uint64_t since = output->finishing_since;
+	uint64_t passed = loop_now_ms(loop_of(output)) - since;
+	void (*finished)(struct output *) = output->finished;
+
+	list_for_each (link, &output->readers) {
+		struct reader *reader = reader_at(link);
+
+		if (has_something_left(reader) && passed < OUTPUT_FINISH_TOTAL_MS &&
+		    patience_left(reader, since, OUTPUT_FINISH_MS) > 0) {
+			arm_patience(output, OUTPUT_PATIENCE_MS);
+			return;
+		}
+	}
+	output->finished = NULL;
+	finished(output);
+}
+
+static void on_judge(struct loop_task *task)
+{
+	struct output *output = container_of(task, struct output, judge);
+
+	if (output->finished)
+		judge_finishing(output);
+	else if (output->wanted > 0)
+		judge_waiting(output);
 }
 
 static void on_patience(struct loop_op *op, int32_t res)
@@ -120,19 +169,20 @@ static void on_patience(struct loop_op *op, int32_t res)
 	struct output *output = container_of(op, struct output, patience.op);
 
 	(void)res; /* early or late, it is the clock that counts */
-	if (op->scope->closing)
-		return;
-	if (output->finished)
-		go_on_finishing(output);
-	else if (output->held)
-		go_on_holding(output);
+	/* Not here: what else has completed in this turn counts too. */
+	if (!op->scope->closing)
+		loop_work(loop_of(output), &output->judge);
 }
 
-void output_init(struct output *output, struct backend_port *port, struct loop_scope *scope)
+void output_init(struct output *output, struct loop_scope *scope)
 {
-	*output = (struct output){.port = port};
+	output->port.room = output_room;
+	output->port.reclaim = output_reclaim;
+	output->wanted = 0;
+	output->finished = NULL;
 	list_init(&output->readers);
 	loop_timer_init(&output->patience, scope, on_patience);
+	loop_task_init(&output->judge, on_judge);
 }
 
 void output_wake(struct output *output)
@@ -140,6 +190,7 @@ void output_wake(struct output *output)
 	list_for_each_safe (link, &output->readers) {
 		struct reader *reader = reader_at(link);
 
+		catch_up(reader);
 		if (reader_pending(reader))
 			reader->wake(reader);
 	}
@@ -148,10 +199,18 @@ void output_wake(struct output *output)
 void output_finish(struct output *output, void (*finished)(struct output *output))
 {
 	output->finished = finished;
-	output->held_since = loop_now_ms(loop_of(output));
+	output->finishing_since = loop_now_ms(loop_of(output));
 	output_wake(output);
-	/* If it is armed for a held device, it goes on with this. */
+	/* If it is armed for a waiting device, it goes on with this. */
 	arm_patience(output, 0);
+}
+
+bool output_cancel_finish(struct output *output)
+{
+	bool was = output->finished;
+
+	output->finished = NULL;
+	return was;
 }
 
 /* Readers. */
@@ -163,6 +222,7 @@ void reader_init(struct reader *reader, struct output *output, void (*wake)(stru
 	    .progress_ms = loop_now_ms(loop_of(output)),
 	    .wake = wake,
 	};
+	catch_up(reader);
 	list_append(&output->readers, &reader->link);
 }
 
@@ -184,17 +244,19 @@ size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap)
 	                        "\r\n[vhost-user-console: %" PRIu64 " bytes skipped]\r\n", gap);
 }
 
-uint64_t reader_skip_gap(struct reader *reader)
+uint64_t reader_take_gap(struct reader *reader)
 {
-	uint64_t tail = byte_ring_tail(ring_of(reader->output));
-	uint64_t gap = reader->pos < tail ? tail - reader->pos : 0;
+	uint64_t gap;
 
-	reader->pos += gap;
+	catch_up(reader);
+	gap = reader->missed;
+	reader->missed = 0;
 	return gap;
 }
 
-unsigned int reader_spans(const struct reader *reader, size_t len, struct iovec ret_spans[2])
+unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2])
 {
+	catch_up(reader);
 	return byte_ring_spans(ring_of(reader->output), reader->pos, len, ret_spans);
 }
 
@@ -206,6 +268,15 @@ void reader_sending(struct reader *reader)
 
 void reader_sent(struct reader *reader, size_t len)
 {
+	/* It may have been overtaken meanwhile: what was sent isn't missed then. */
+	uint64_t sent_to = reader->sending_from + len;
+
+	if (reader->sending && reader->pos > reader->sending_from) {
+		uint64_t twice = MIN(sent_to, reader->pos) - reader->sending_from;
+
+		reader->missed -= MIN(reader->missed, twice);
+		len -= (size_t)twice;
+	}
 	reader->sending = false;
 	reader_taken(reader, len);
 	if (len > 0)
@@ -221,9 +292,17 @@ void reader_delivered(struct reader *reader, bool all)
 
 void reader_taken(struct reader *reader, size_t len)
 {
+	if (loop_now_ms(loop_of(reader->output)) - reader->progress_ms >= OUTPUT_PATIENCE_MS)
+		reader->in_a_row = 0;
+	reader->in_a_row += len;
 	reader->pos += len;
 	reader->buffered += len;
-	if (!reader_pending(reader))
+	if (!reader_pending(reader) || reader->in_a_row >= ring_of(reader->output)->size)
 		reader->lagging = false;
 	release_if_room(reader->output);
+}
+
+void reader_set_blocked(struct reader *reader, bool blocked)
+{
+	reader->blocked = blocked;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A port's output ring and its readers: clients, a terminal, later a log.
+ * A port's output ring and its readers: clients, a terminal, a log.
  *
- * Each reader has a place of its own in the ring. What happens when the ring is full stands in
- * one function, output_room(): a reader that makes progress holds the guest up, so that it loses
- * nothing; one that has made none for OUTPUT_PATIENCE_MS lags, and doesn't hold the guest up again
- * until it has caught up; with no reader, or lagging ones only, the oldest bytes go.
+ * Each reader has a place of its own in the ring. What happens when the ring is full is decided
+ * here and nowhere else: a reader that makes progress holds the guest up, so that it loses
+ * nothing; one that can't be sent anything for OUTPUT_PATIENCE_MS lags, and doesn't hold the guest
+ * up again until it has caught up, or has taken as much as the ring holds without stopping for so
+ * long again; with no reader, or lagging ones only, the oldest bytes go. A
+ * reader that has just come holds the guest up as others do, at most once for that long.
  */
 #ifndef BACKENDS_OUTPUT_H
 #define BACKENDS_OUTPUT_H
@@ -14,45 +16,60 @@
 #include "base/list.h"
 #include "loop/loop.h"
 
-/* How long a reader without progress holds the guest up. */
+/* How long a reader that can't be sent anything holds the guest up. */
 #define OUTPUT_PATIENCE_MS 10
-/* How long one without progress holds up the end of the process, when there is time to finish. */
-#define OUTPUT_FINISH_MS 1000
+/* How long one without progress, and how long all together, hold up the end, where there is time.
+ */
+#define OUTPUT_FINISH_MS       1000
+#define OUTPUT_FINISH_TOTAL_MS 10000
 
 struct output {
-	struct backend_port *port;
+	struct backend_port port;
 	struct list readers;
 	struct loop_timer patience;
-	uint64_t held_since;                     /* loop time; valid while `held` */
-	bool held;                               /* the device was told that there is no room */
+	struct loop_task judge;
+	size_t wanted;          /* the room that the device waits for; 0: it doesn't wait */
+	uint64_t waiting_since; /* loop time */
+	uint64_t finishing_since;
 	void (*finished)(struct output *output); /* set while finishing */
 };
 
 struct reader {
 	struct list link;
 	struct output *output;
-	uint64_t pos;
+	uint64_t pos;          /* of the next byte to read, never behind what is kept */
+	uint64_t missed;       /* bytes before that which were gone, and it wasn't told yet */
 	uint64_t sending_from; /* while `sending`: bytes from here on must stay where they are */
 	uint64_t progress_ms;  /* loop time of the last progress */
+	uint64_t in_a_row;     /* bytes that it has taken since it last stopped for long */
 	size_t buffered;       /* bytes that it has taken and not delivered yet */
 	bool sending;
+	bool blocked; /* it waits until it can send */
 	bool lagging;
+	bool patient; /* it never lags: the guest waits for it however long it takes */
 	void (*wake)(struct reader *reader);
 };
 
-void output_init(struct output *output, struct backend_port *port, struct loop_scope *scope);
+/*
+ * The rings and the device of output->port are there already; its `room` and `reclaim` are set
+ * here.
+ */
+void output_init(struct output *output, struct loop_scope *scope);
 
-/* backend_ops.room: how many bytes the device may write now. */
-size_t output_room(struct output *output);
+/* The output of a port, for those who are given only that. */
+struct output *output_of(struct backend_port *port);
 
 /* Wakes the readers that have something to read. */
 void output_wake(struct output *output);
 
 /*
- * Calls `finished`, once and never before this returns, when every reader is at the end or has
- * made no progress for OUTPUT_FINISH_MS.
+ * Calls `finished`, once and never before this returns, when every reader is at the end, or has
+ * made no progress for OUTPUT_FINISH_MS, or after OUTPUT_FINISH_TOTAL_MS.
  */
 void output_finish(struct output *output, void (*finished)(struct output *output));
+
+/* Takes that back. False if nothing is being finished. */
+bool output_cancel_finish(struct output *output);
 
 /*
  * A reader of everything since the port's beginning: it is sent what is kept, and told of the rest
@@ -64,21 +81,18 @@ void reader_deinit(struct reader *reader);
 /* It won't read any more, though what it was sending may still be on its way. */
 void reader_abandon(struct reader *reader);
 
-/*
- * How many bytes were overwritten before this reader came to them; it goes on behind them. To be
- * called before reader_spans().
- */
-uint64_t reader_skip_gap(struct reader *reader);
-
 /* The line that tells a reader of `gap` missing bytes. Returns its length. */
 #define READER_GAP_LINE_MAX 96
 size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap);
+
+/* How many bytes before its place the reader has missed; it counts as told now. */
+uint64_t reader_take_gap(struct reader *reader);
 
 /* Whether there is anything to read. */
 bool reader_pending(const struct reader *reader);
 
 /* Up to `len` of the bytes to read next, in one or two pieces. Returns the number of pieces. */
-unsigned int reader_spans(const struct reader *reader, size_t len, struct iovec ret_spans[2]);
+unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2]);
 
 /* The bytes of reader_spans() are on their way, and stay where they are until reader_sent(). */
 void reader_sending(struct reader *reader);
@@ -89,5 +103,8 @@ void reader_taken(struct reader *reader, size_t len);
 
 /* All or, without `all`, some of what is in its buffer has been delivered. */
 void reader_delivered(struct reader *reader, bool all);
+
+/* Whether the reader waits until it can send. */
+void reader_set_blocked(struct reader *reader, bool blocked);
 
 #endif

@@ -17,7 +17,10 @@ static struct {
 	bool guarded;
 } the_terminal;
 
-/* tcsetattr() from the background would stop the process; with SIGTTOU blocked it works. */
+/*
+ * tcsetattr() from the background would stop the process; with SIGTTOU blocked it works. It doesn't
+ * wait for output: a terminal that is held up (Ctrl-S) would hold up the end as well.
+ */
 static int set_attributes(int fd, const struct termios *attributes)
 {
 	sigset_t ttou, before;
@@ -26,7 +29,7 @@ static int set_attributes(int fd, const struct termios *attributes)
 	sigemptyset(&ttou);
 	sigaddset(&ttou, SIGTTOU);
 	sigprocmask(SIG_BLOCK, &ttou, &before);
-	r = tcsetattr(fd, TCSADRAIN, attributes) < 0 ? -errno : 0;
+	r = tcsetattr(fd, TCSANOW, attributes) < 0 ? -errno : 0;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
@@ -46,10 +49,13 @@ static void on_crash(int signal)
 	raise(signal);
 }
 
-/* Handlers that are there already, a sanitizer's say, stay. */
+/* All signals that end a process by default. Handlers that are there, a sanitizer's say, stay. */
 static void guard_against_crashes(void)
 {
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+	static const int crashes[] = {
+	    SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGQUIT, SIGUSR1,
+	    SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR, SIGXCPU, SIGXFSZ,
+	};
 	struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++) {
@@ -65,9 +71,11 @@ static void guard_against_crashes(void)
 int terminal_enter_raw(int fd)
 {
 	struct termios raw;
+	pid_t foreground = tcgetpgrp(fd);
 	int r;
 
-	if (the_terminal.raw || tcgetpgrp(fd) != getpgrp())
+	/* A terminal without job control has no foreground; it is ours. */
+	if (the_terminal.raw || (foreground >= 0 && foreground != getpgrp()))
 		return 0;
 	if (tcgetattr(fd, &the_terminal.before) < 0)
 		return -errno;
@@ -84,6 +92,11 @@ int terminal_enter_raw(int fd)
 	else
 		log_set_raw_terminal(isatty(STDERR_FILENO));
 	return r;
+}
+
+bool terminal_is_raw(void)
+{
+	return the_terminal.raw;
 }
 
 void terminal_leave_raw(void)

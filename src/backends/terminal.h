@@ -17,6 +17,9 @@
  */
 int terminal_enter_raw(int fd);
 
+/* Whether it is raw: if not, the process is in the background and mustn't read from it. */
+bool terminal_is_raw(void);
+
 /* Sets it as it was. Does nothing if it isn't raw. Async-signal-safe. */
 void terminal_leave_raw(void);
 

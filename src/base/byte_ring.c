@@ -28,6 +28,12 @@ static unsigned int spans_of(const struct byte_ring *ring, uint64_t pos, size_t 
 	return len == 0 ? 0 : len == first ? 1 : 2;
 }
 
+/* Releases the bytes behind it to whoever finds the ring after this process. */
+static void move_head(struct byte_ring *ring, uint64_t head)
+{
+	__atomic_store_n(&ring->state->head, head, __ATOMIC_RELEASE);
+}
+
 void byte_ring_put(struct byte_ring *ring, const void *bytes, size_t len)
 {
 	struct iovec spans[2];
@@ -36,7 +42,7 @@ void byte_ring_put(struct byte_ring *ring, const void *bytes, size_t len)
 	spans_of(ring, ring->state->head, len, spans);
 	memcpy(spans[0].iov_base, bytes, spans[0].iov_len);
 	memcpy(spans[1].iov_base, (const uint8_t *)bytes + spans[0].iov_len, spans[1].iov_len);
-	ring->state->head += len;
+	move_head(ring, ring->state->head + len);
 }
 
 void byte_ring_overwrite(struct byte_ring *ring, const void *bytes, size_t len)
@@ -46,6 +52,12 @@ void byte_ring_overwrite(struct byte_ring *ring, const void *bytes, size_t len)
 	if (len > room)
 		byte_ring_drop(ring, len - room);
 	byte_ring_put(ring, bytes, len);
+}
+
+void byte_ring_skip(struct byte_ring *ring, uint64_t len)
+{
+	move_head(ring, ring->state->head + len);
+	ring->state->tail = ring->state->head;
 }
 
 size_t byte_ring_get(struct byte_ring *ring, void *bytes, size_t len)
@@ -85,5 +97,5 @@ size_t byte_ring_room(const struct byte_ring *ring, void **ret_room)
 void byte_ring_commit(struct byte_ring *ring, size_t len)
 {
 	assert(len <= byte_ring_free(ring));
-	ring->state->head += len;
+	move_head(ring, ring->state->head + len);
 }

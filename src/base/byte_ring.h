@@ -3,7 +3,7 @@
  * A bounded ring of bytes, addressed by 64-bit positions that only grow.
  *
  * Its positions and its bytes lie where the caller says (in the arena, so that they outlive the
- * process); the ring itself holds no other state.
+ * process); the ring itself holds no other state. The bytes are there before the head says so.
  */
 #ifndef BASE_BYTE_RING_H
 #define BASE_BYTE_RING_H
@@ -55,6 +55,9 @@ void byte_ring_overwrite(struct byte_ring *ring, const void *bytes, size_t len);
 
 /* Copies up to `len` bytes from the tail, which then passes them. Returns how many. */
 size_t byte_ring_get(struct byte_ring *ring, void *bytes, size_t len);
+
+/* The head passes `len` bytes that nobody wrote, and nothing of the ring is left. */
+void byte_ring_skip(struct byte_ring *ring, uint64_t len);
 
 /* Forgets the `len` oldest bytes, at most what is used. */
 void byte_ring_drop(struct byte_ring *ring, size_t len);

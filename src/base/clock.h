@@ -5,6 +5,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -14,6 +15,23 @@ static inline uint64_t clock_now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* How long a process that was killed may still hold what it had: the kernel closes it later. */
+#define CLOCK_RELEASE_MS 1000
+
+/*
+ * For the start only, where something is in use that a killed process may be about to give back:
+ * waits a little. False if that has gone on for CLOCK_RELEASE_MS since `since_ms`.
+ */
+static inline bool clock_wait_for_release(uint64_t since_ms)
+{
+	struct timespec little = {.tv_nsec = 20000000};
+
+	if (clock_now_ms() - since_ms >= CLOCK_RELEASE_MS)
+		return false;
+	nanosleep(&little, NULL);
+	return true;
 }
 
 #endif

@@ -36,6 +36,19 @@ void fd_replace(int *fd, int with)
 	*fd = with;
 }
 
+int fd_reserve_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	fd_close(&fd);
+	return 0;
+}
+
 int fd_set_nonblock(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

@@ -26,6 +26,12 @@ int fd_take(int *fd);
 /* Replaces *fd by `with`, closing what it held. */
 void fd_replace(int *fd, int with);
 
+/*
+ * Opens /dev/null for each of the three standard descriptors that is closed, so that nothing else
+ * is ever taken for one. Returns 0 or -errno.
+ */
+int fd_reserve_standard(void);
+
 /* Sets O_NONBLOCK on the open file. Returns 0 or -errno. */
 int fd_set_nonblock(int fd);
 

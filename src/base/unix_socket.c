@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "base/unix_socket.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,22 +15,6 @@
 
 /* Guests' frontends come one at a time. */
 #define BACKLOG 8
-
-static int open_folder(const char *path, const char **ret_name)
-{
-	const char *slash = strrchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
-	char folder[PATH_MAX];
-	int fd;
-
-	*ret_name = slash ? slash + 1 : path;
-	if (len >= sizeof(folder))
-		return -ENAMETOOLONG;
-	/* "name" is in ".", "/name" in "/". */
-	snprintf(folder, sizeof(folder), "%.*s", (int)len, path);
-	fd = open(!slash ? "." : len == 0 ? "/" : folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
 
 /*
  * Removes a socket that nobody has any more. Asking with another type of socket doesn't disturb a
@@ -81,21 +65,27 @@ static int bind_and_listen(int fd, const struct sockaddr_un *addr, mode_t mode, 
                            struct unix_socket_file *file)
 {
 	struct stat st;
-	int r = bind_anew(fd, addr, mode);
+	uint64_t since = clock_now_ms();
+	int r;
+
+	do
+		r = bind_anew(fd, addr, mode);
+	while (r == -EADDRINUSE && clock_wait_for_release(since));
 
 	if (r < 0)
 		return r;
-	if (fstatat(file->dir_fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
+	r = path_stat(&file->path, &st);
+	if (r < 0)
+		return r;
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
 	/* Nobody can connect before this process listens. */
-	if ((group != (gid_t)-1 &&
-	     fchownat(file->dir_fd, file->name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) < 0) ||
-	    listen(fd, BACKLOG) < 0) {
+	if (group != (gid_t)-1)
+		r = path_set_group(&file->path, group);
+	if (r == 0 && listen(fd, BACKLOG) < 0)
 		r = -errno;
-		unlinkat(file->dir_fd, file->name, 0);
-	}
+	if (r < 0)
+		path_unlink(&file->path);
 	return r;
 }
 
@@ -109,28 +99,39 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(addr.sun_path, path);
-	file.dir_fd = open_folder(path, &file.name);
-	if (file.dir_fd < 0)
-		return file.dir_fd;
+	r = path_open(&file.path, path);
+	if (r < 0)
+		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	r = fd < 0 ? -errno : bind_and_listen(fd, &addr, mode, group, &file);
 	if (r < 0) {
 		fd_close(&fd);
-		fd_close(&file.dir_fd);
+		path_close(&file.path);
 		return r;
 	}
 	*ret_file = file;
 	return fd;
 }
 
+void unix_socket_log_failure(const char *path, int error)
+{
+	if (error == -EADDRINUSE)
+		log_error("%s: another process uses this socket", path);
+	else if (error == -EEXIST)
+		log_error("%s: there is a file that isn't a socket", path);
+	else if (error == -ENAMETOOLONG)
+		log_error("%s: too long for a socket's path", path);
+	else
+		log_error("%s: can't listen: %s", path, strerror(-error));
+}
+
 void unix_socket_remove(struct unix_socket_file *file)
 {
 	struct stat st;
 
-	if (file->dir_fd < 0)
+	if (!file->path.folder)
 		return;
-	if (fstatat(file->dir_fd, file->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_dev == file->dev && st.st_ino == file->ino)
-		unlinkat(file->dir_fd, file->name, 0);
-	fd_close(&file->dir_fd);
+	if (path_stat(&file->path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino)
+		path_unlink(&file->path);
+	path_close(&file->path);
 }

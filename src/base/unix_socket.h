@@ -6,12 +6,13 @@
 #ifndef BASE_UNIX_SOCKET_H
 #define BASE_UNIX_SOCKET_H
 
+#include "base/path.h"
+
 #include <sys/types.h>
 
-/* What it takes to remove a socket's file again. */
+/* What it takes to remove a socket's file again. Zero: there is none. */
 struct unix_socket_file {
-	int dir_fd;       /* its folder, as it was when the socket was made */
-	const char *name; /* in that folder; in the caller's path */
+	struct path path;
 	dev_t dev;
 	ino_t ino;
 };
@@ -24,6 +25,9 @@ struct unix_socket_file {
  */
 int unix_socket_listen(const char *path, mode_t mode, gid_t group,
                        struct unix_socket_file *ret_file);
+
+/* Logs in one line why unix_socket_listen() returned `error`. */
+void unix_socket_log_failure(const char *path, int error);
 
 /* Removes the file, unless another has taken its place, and closes the folder. */
 void unix_socket_remove(struct unix_socket_file *file);

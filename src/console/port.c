@@ -13,11 +13,6 @@ void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmit
 	};
 }
 
-static void publish(struct virtq *vq, struct port_outcome *outcome)
-{
-	outcome->call |= virtq_publish(vq);
-}
-
 /* What is left of a pump's budget, and of the room that the backend gave. */
 struct allowance {
 	size_t room;
@@ -30,74 +25,104 @@ static bool used_up(const struct allowance *allowance)
 	return allowance->bytes == 0 || allowance->descs == 0;
 }
 
-static void charge_chain(struct allowance *allowance, const struct virtq_chain *chain)
+static void charge(struct allowance *allowance, uint32_t descs)
 {
-	allowance->descs -= MIN(allowance->descs, chain->seen + 1);
+	allowance->descs -= MIN(allowance->descs, descs);
 }
 
 /* Guest to clients. */
 
-/* Has a chain at hand: the one taken in part, or else the next. */
-static enum virtq_result open_chain(struct port *port)
+static struct byte_ring *output_of(struct port *port)
 {
-	enum virtq_result r = VIRTQ_OK;
+	return &port->backend->port->output;
+}
 
-	if (!port->partly)
-		r = virtq_pop(port->transmitq, &port->chain);
-	port->partly = r == VIRTQ_OK;
+/* Has a chain at hand: the one from before, or else the next. */
+static enum virtq_result look_at_chain(struct port *port, struct allowance *allowance)
+{
+	uint32_t descs;
+	enum virtq_result r;
+
+	if (port->at_hand)
+		return VIRTQ_OK;
+	r = virtq_peek(port->transmitq, &port->chain);
+	if (r != VIRTQ_OK)
+		return r;
+	port->at_hand = true;
+	/*
+	 * A chain is begun when all of it can be taken, so that hardly ever one is half done when
+	 * the queue stops. One that is larger than the ring is taken in pieces.
+	 */
+	port->needs = virtq_chain_rest(port->transmitq, &port->chain, false,
+	                               output_of(port)->size + 1, &descs);
+	if (port->needs > output_of(port)->size)
+		port->needs = 1;
+	charge(allowance, descs);
+	return VIRTQ_OK;
+}
+
+/* Whether there is room to go on. If not, the backend pumps when there is. */
+static bool has_room(struct port *port, struct allowance *allowance)
+{
+	size_t needs = MAX((size_t)port->needs, 1);
+
+	if (allowance->room < needs)
+		allowance->room = port->backend->port->room(port->backend->port, needs);
+	if (allowance->room < needs)
+		return false;
+	port->needs = 0;
+	return true;
+}
+
+/* Copies the next piece of the chain at hand, which is ready, into the output ring. */
+static enum virtq_result copy_piece(struct port *port, struct allowance *allowance)
+{
+	uint32_t seen = port->chain.seen;
+	enum virtq_result r;
+	void *bytes;
+	size_t n;
+
+	r = virtq_chain_next(port->transmitq, &port->chain, MIN(allowance->room, allowance->bytes),
+	                     &bytes, &n);
+	if (r != VIRTQ_OK)
+		return r;
+	byte_ring_overwrite(output_of(port), bytes, n);
+	allowance->room -= n;
+	allowance->bytes -= n;
+	r = virtq_chain_ready(port->transmitq, &port->chain, false);
+	charge(allowance, port->chain.seen - seen);
 	return r;
 }
 
-/* How many bytes may be copied now: none at the end of the budget or of the backend's room. */
-static size_t allowed(struct port *port, struct allowance *allowance)
-{
-	if (allowance->room == 0)
-		allowance->room = port->backend->ops->room(port->backend);
-	return MIN(allowance->room, allowance->bytes);
-}
-
-/* Copies the chain at hand. VIRTQ_END when it is all copied, VIRTQ_OK when no more is allowed. */
+/* Copies the chain at hand. VIRTQ_END when all of it is, VIRTQ_OK when it can't go on now. */
 static enum virtq_result copy_chain(struct port *port, struct allowance *allowance)
 {
-	struct byte_ring *output = &port->backend->port->output;
-	enum virtq_result r;
-	size_t len, n;
-	void *bytes;
+	enum virtq_result r = virtq_chain_ready(port->transmitq, &port->chain, false);
 
-	for (;;) {
-		r = virtq_chain_ready(port->transmitq, &port->chain, false);
-		if (r != VIRTQ_OK)
-			return r;
-		len = allowed(port, allowance);
-		if (len == 0)
-			return VIRTQ_OK;
-		r = virtq_chain_next(port->transmitq, &port->chain, len, &bytes, &n);
-		if (r != VIRTQ_OK)
-			return r;
-		byte_ring_overwrite(output, bytes, n);
-		allowance->room -= n;
-		allowance->bytes -= n;
-	}
+	while (r == VIRTQ_OK && !used_up(allowance) && has_room(port, allowance))
+		r = copy_piece(port, allowance);
+	return r;
 }
 
 static void give_back_chain(struct port *port)
 {
 	if (!port->transmitq->broken)
 		virtq_push(port->transmitq, &port->chain);
-	port->partly = false;
+	port->at_hand = false;
 }
 
 struct port_outcome port_pump_output(struct port *port)
 {
 	struct virtq *vq = port->transmitq;
 	struct allowance allowance = {.bytes = PORT_BUDGET_BYTES, .descs = PORT_BUDGET_DESCS};
-	uint64_t before = byte_ring_head(&port->backend->port->output);
+	uint64_t before = byte_ring_head(output_of(port));
 	struct port_outcome outcome = {0};
 
 	virtq_kicks_off(vq);
 	while (!used_up(&allowance)) {
-		enum virtq_result r = open_chain(port);
+		enum virtq_result r = look_at_chain(port, &allowance);
 
+		charge(&allowance, 1);
 		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
 			virtq_kicks_off(vq);
 			continue;
@@ -105,27 +130,57 @@ struct port_outcome port_pump_output(struct port *port)
 		/* Broken, out of chains, or held by the backend, which pumps when that changes. */
 		if (r != VIRTQ_OK || copy_chain(port, &allowance) != VIRTQ_END)
 			break;
-		charge_chain(&allowance, &port->chain);
 		give_back_chain(port);
 	}
-	publish(vq, &outcome);
+	outcome.call = virtq_publish(vq);
 	outcome.again = used_up(&allowance);
-	outcome.moved = byte_ring_head(&port->backend->port->output) != before;
+	outcome.moved = byte_ring_head(output_of(port)) != before;
 	return outcome;
+}
+
+/* Passes over `len` bytes of the chain at hand. */
+static void skip_bytes(struct port *port, uint64_t len)
+{
+	uint64_t left = len;
+	void *bytes;
+	size_t n;
+
+	while (left > 0 && virtq_chain_ready(port->transmitq, &port->chain, false) == VIRTQ_OK &&
+	       virtq_chain_next(port->transmitq, &port->chain, left, &bytes, &n) == VIRTQ_OK)
+		left -= n;
+	byte_ring_skip(output_of(port), len - left);
+}
+
+/* Of the rest of the chain at hand, keeps what the ring can hold: the newest. */
+static void take_rest(struct port *port)
+{
+	struct byte_ring *output = output_of(port);
+	uint32_t descs;
+	uint64_t rest = virtq_chain_rest(port->transmitq, &port->chain, false, UINT64_MAX, &descs);
+	struct allowance allowance = {
+	    .room = port->backend->port->reclaim(port->backend->port),
+	    .bytes = SIZE_MAX,
+	    .descs = UINT32_MAX,
+	};
+
+	/* Where something in flight is in the way, there is no room to keep a part. */
+	if (rest > allowance.room)
+		skip_bytes(port, allowance.room == output->size ? rest - output->size : rest);
+	copy_chain(port, &allowance);
 }
 
 struct port_outcome port_settle_output(struct port *port)
 {
-	size_t size = port->backend->port->output.size;
-	struct allowance allowance = {.room = size, .bytes = size};
 	struct port_outcome outcome = {0};
 
-	if (!port->partly)
-		return outcome;
-	copy_chain(port, &allowance);
-	give_back_chain(port);
-	publish(port->transmitq, &outcome);
-	outcome.moved = true;
+	/* A chain that wasn't begun is still the next one. */
+	if (port->at_hand && port->needs == 0) {
+		take_rest(port);
+		give_back_chain(port);
+		outcome.call = virtq_publish(port->transmitq);
+		outcome.moved = true;
+	}
+	port->at_hand = false;
 	return outcome;
 }
 
@@ -163,18 +218,19 @@ struct port_outcome port_pump_input(struct port *port)
 	/* New buffers are of interest only while input waits for them. */
 	virtq_kicks_off(vq);
 	while (byte_ring_used(input) > 0 && !used_up(&allowance)) {
-		enum virtq_result r = virtq_pop(vq, &chain);
+		enum virtq_result r = virtq_peek(vq, &chain);
 
+		charge(&allowance, 1);
 		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
 			virtq_kicks_off(vq);
 			continue;
 		}
 		if (r != VIRTQ_OK || fill_chain(port, &chain) == VIRTQ_BROKEN)
 			break;
-		charge_chain(&allowance, &chain);
+		charge(&allowance, chain.seen);
 		virtq_push(vq, &chain);
 	}
-	publish(vq, &outcome);
+	outcome.call = virtq_publish(vq);
 	outcome.again = used_up(&allowance);
 	outcome.moved = byte_ring_tail(input) != before;
 	return outcome;

@@ -23,8 +23,9 @@ struct port {
 	struct virtq *transmitq;
 	struct virtq *receiveq;
 	struct backend *backend;
-	struct virtq_chain chain; /* of the transmitq, if `partly`: taken, not yet given back */
-	bool partly;
+	struct virtq_chain chain; /* the transmitq's next, if `at_hand` */
+	bool at_hand;
+	uint64_t needs; /* the room that the chain at hand waits for, 0 once it is begun */
 };
 
 /* What a pump leaves to its caller. */
@@ -44,8 +45,9 @@ struct port_outcome port_pump_output(struct port *port);
 struct port_outcome port_pump_input(struct port *port);
 
 /*
- * The transmitq is about to stop or to lie elsewhere: gives back a chain that was taken in part.
- * Of its rest, as much as the output ring can hold is kept, in place of older output if need be.
+ * The transmitq is about to stop or to lie elsewhere: finishes and gives back a chain that was
+ * taken in part. There are two sorts: larger than the output ring, or begun when the budget of a
+ * pump ran out. Nobody is waited for; what there is no room for counts as skipped.
  */
 struct port_outcome port_settle_output(struct port *port);
 

@@ -7,37 +7,32 @@
 #include <errno.h>
 #include <string.h>
 
-/* How long to wait when there is a shortage. */
-#define SHORTAGE_MS 100
+/* Errors of a connection that has gone again (accept(2)), or of no one's. */
+static bool is_passing(int32_t res)
+{
+	return res == -ECONNABORTED || res == -EINTR || res == -EPROTO || res == -EPERM ||
+	       res == -ENETDOWN || res == -ENETUNREACH || res == -EHOSTDOWN ||
+	       res == -EHOSTUNREACH || res == -ENOPROTOOPT || res == -EOPNOTSUPP;
+}
 
 static void on_accept(struct loop_op *op, int32_t res)
 {
 	struct acceptor *acceptor = container_of(op, struct acceptor, accept);
 
-	if (op->scope->closing) {
+	if (op->scope->closing || acceptor->closed) {
 		if (res >= 0)
 			fd_close(&(int){res});
 		return;
 	}
-	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
+	if (res < 0 && !is_passing(res)) {
 		log_limited(&acceptor->limit, LOG_LEVEL_WARNING, "%s: a connection has to wait: %s",
 		            acceptor->name, strerror(-res));
-		loop_timer_arm(&acceptor->shortage, SHORTAGE_MS);
+		loop_arm_again(op);
 		return;
 	}
-	/* Other errors are those of a connection that has gone again. */
 	loop_arm_accept(&acceptor->accept, acceptor->fd);
 	if (res >= 0)
 		acceptor->accepted(acceptor, res);
-}
-
-static void on_shortage_over(struct loop_op *op, int32_t res)
-{
-	struct acceptor *acceptor = container_of(op, struct acceptor, shortage.op);
-
-	(void)res;
-	if (!op->scope->closing)
-		loop_arm_accept(&acceptor->accept, acceptor->fd);
 }
 
 void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope, int fd, const char *name,
@@ -45,12 +40,17 @@ void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope, int fd,
 {
 	*acceptor = (struct acceptor){.fd = fd, .name = name, .accepted = accepted};
 	loop_op_init(&acceptor->accept, scope, on_accept);
-	loop_timer_init(&acceptor->shortage, scope, on_shortage_over);
 	loop_arm_accept(&acceptor->accept, fd);
+}
+
+void acceptor_close(struct acceptor *acceptor)
+{
+	acceptor->closed = true;
+	loop_cancel(&acceptor->accept);
 }
 
 void acceptor_deinit(struct acceptor *acceptor)
 {
-	assert(!acceptor->accept.armed && !acceptor->shortage.op.armed);
+	assert(!acceptor->accept.armed);
 	fd_close(&acceptor->fd);
 }

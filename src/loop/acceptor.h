@@ -13,10 +13,10 @@
 
 struct acceptor {
 	struct loop_op accept;
-	struct loop_timer shortage;
 	struct log_limit limit;
 	const char *name; /* for the log */
 	int fd;
+	bool closed; /* nobody else is accepted */
 	/* Takes the connected socket `fd`. */
 	void (*accepted)(struct acceptor *acceptor, int fd);
 };
@@ -24,6 +24,9 @@ struct acceptor {
 /* Takes the listening socket `fd` and accepts until the scope closes. */
 void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope, int fd, const char *name,
                     void (*accepted)(struct acceptor *acceptor, int fd));
+
+/* Accepts nobody else; the socket stays open. */
+void acceptor_close(struct acceptor *acceptor);
 
 /* Closes the socket. The scope has drained: asserted. */
 void acceptor_deinit(struct acceptor *acceptor);

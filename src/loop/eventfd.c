@@ -2,17 +2,14 @@
 #include "loop/eventfd.h"
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/macros.h"
 
 #include <errno.h>
-#include <string.h>
 
 static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_op_fn *fn)
 {
 	loop_op_init(&slot->op, scope, fn);
 	slot->fd = slot->parked = -1;
-	slot->value = 0;
 }
 
 static void slot_deinit(struct eventfd_slot *slot)
@@ -42,8 +39,7 @@ static bool slot_completed(struct eventfd_slot *slot)
 
 static void source_arm(struct eventfd_source *source)
 {
-	loop_arm_read(&source->slot.op, source->slot.fd, &source->slot.value,
-	              sizeof(source->slot.value));
+	loop_arm_read(&source->slot.op, source->slot.fd, &source->count, sizeof(source->count));
 }
 
 static void on_source_read(struct loop_op *op, int32_t res)
@@ -54,8 +50,8 @@ static void on_source_read(struct loop_op *op, int32_t res)
 	if (!slot_completed(&source->slot))
 		return;
 	/* An eventfd can always be read; what can fail is the kernel's memory. */
-	if (res < 0 && !replaced && res != -EAGAIN && res != -EINTR && res != -ENOMEM) {
-		log_error("a kick can't be read: %s", strerror(-res));
+	if (res < 0 && !replaced) {
+		loop_arm_again(op);
 		return;
 	}
 	source_arm(source);
@@ -86,24 +82,38 @@ void eventfd_source_deinit(struct eventfd_source *source)
 static void sink_arm(struct eventfd_sink *sink)
 {
 	sink->again = false;
-	sink->slot.value = 1;
-	loop_arm_write(&sink->slot.op, sink->slot.fd, &sink->slot.value, sizeof(sink->slot.value));
+	loop_arm_write(&sink->slot.op, sink->slot.fd, sink->message, sink->message_len);
 }
 
 static void on_sink_written(struct loop_op *op, int32_t res)
 {
 	struct eventfd_sink *sink = container_of(op, struct eventfd_sink, slot.op);
 
-	/* Not -EAGAIN: then the counter is at its top, and whoever reads it is told already. */
-	sink->again |= res == -ENOMEM || res == -EINTR;
-	if (slot_completed(&sink->slot) && sink->again)
-		sink_arm(sink);
+	if (!slot_completed(&sink->slot))
+		return;
+	if (res == -ENOMEM)
+		sink->again = true;
+	if (res == -ENOMEM && op->fd == sink->slot.fd)
+		loop_arm_again(op);
+	else if (sink->again)
+		sink_arm(
+		    sink); /* not after -EAGAIN: an eventfd at its top tells its reader already */
+}
+
+void eventfd_sink_init_message(struct eventfd_sink *sink, struct loop_scope *scope,
+                               const void *message, size_t len)
+{
+	slot_init(&sink->slot, scope, on_sink_written);
+	sink->message = message;
+	sink->message_len = len;
+	sink->again = false;
 }
 
 void eventfd_sink_init(struct eventfd_sink *sink, struct loop_scope *scope)
 {
-	slot_init(&sink->slot, scope, on_sink_written);
-	sink->again = false;
+	static const uint64_t one = 1;
+
+	eventfd_sink_init_message(sink, scope, &one, sizeof(one));
 }
 
 void eventfd_sink_set(struct eventfd_sink *sink, int fd)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * A vring's eventfds on the loop: the kick, which is read again and again, and the call or error
- * signal, which is written.
+ * signal, which is written. What is written may also be another short message that says the same
+ * however often it comes.
  *
  * Both own their descriptor and let it be replaced at any time: the old one is closed only when
  * no request names it any more. Notifications coalesce and none is lost.
@@ -16,16 +17,18 @@ struct eventfd_slot {
 	struct loop_op op;
 	int fd;     /* -1: none */
 	int parked; /* the one before, while the op still names it; else -1 */
-	uint64_t value;
 };
 
 struct eventfd_source {
 	struct eventfd_slot slot;
+	uint64_t count;
 	void (*kicked)(struct eventfd_source *source);
 };
 
 struct eventfd_sink {
 	struct eventfd_slot slot;
+	const void *message;
+	size_t message_len;
 	bool again; /* signalled while a write was in flight, or there was no descriptor */
 };
 
@@ -40,6 +43,13 @@ void eventfd_source_set(struct eventfd_source *source, int fd);
 void eventfd_source_deinit(struct eventfd_source *source);
 
 void eventfd_sink_init(struct eventfd_sink *sink, struct loop_scope *scope);
+
+/*
+ * A sink of a socket, to which each signal writes the `len` bytes of `message`: few enough that
+ * they are taken whole or not at all. They stay where they are.
+ */
+void eventfd_sink_init_message(struct eventfd_sink *sink, struct loop_scope *scope,
+                               const void *message, size_t len);
 
 /*
  * Takes `fd` (-1: none), which must be non-blocking, in place of the one before. A signal that

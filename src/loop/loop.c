@@ -8,8 +8,8 @@
 #include <liburing.h>
 #include <stdlib.h>
 
-/* How long to wait for completions when the kernel has no memory to take more requests. */
-#define SHORTAGE_WAIT_NS 10000000
+/* How long to wait when the system is short of something. */
+#define SHORTAGE_MS 20
 
 struct loop {
 	struct io_uring ring;
@@ -17,6 +17,9 @@ struct loop {
 	struct list work;
 	struct list flush;
 	struct list drainers;
+	struct list short_of; /* ops to be armed again when `shortage` is over */
+	struct loop_scope scope;
+	struct loop_timer shortage;
 	uint64_t now_ms;
 	uint64_t completions;
 	bool stopping;
@@ -74,6 +77,8 @@ static int set_up_ring(struct io_uring *ring)
 	return 0;
 }
 
+static void on_shortage_over(struct loop_op *op, int32_t res);
+
 int loop_new(struct loop **ret_loop, const struct loop_config *config)
 {
 	struct io_uring_params params = {
@@ -96,6 +101,9 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->work);
 	list_init(&loop->flush);
 	list_init(&loop->drainers);
+	list_init(&loop->short_of);
+	loop_scope_init(&loop->scope, loop, NULL);
+	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);
 	loop->now_ms = clock_now_ms();
 	*ret_loop = loop;
 	return 0;
@@ -113,6 +121,7 @@ void loop_free(struct loop *loop)
 		return;
 	assert(list_empty(&loop->backlog));
 	assert(list_empty(&loop->drainers));
+	assert(list_empty(&loop->short_of));
 	io_uring_queue_exit(&loop->ring);
 	free(loop);
 }
@@ -301,13 +310,43 @@ void loop_arm_poll(struct loop_op *op, int fd, short events)
 	arm(op, IORING_OP_POLL_ADD, fd, NULL, 0, (uint16_t)events);
 }
 
+/* An op that isn't in flight and is cancelled completes when the backlog is worked off. */
 void loop_cancel(struct loop_op *op)
 {
 	if (!op->armed || op->cancelling)
 		return;
 	op->cancelling = true;
-	if (op->prepared)
+	if (op->prepared) {
 		prepare(op);
+		return;
+	}
+	list_remove(&op->in_backlog);
+	list_append(&op->scope->loop->backlog, &op->in_backlog);
+}
+
+void loop_arm_again(struct loop_op *op)
+{
+	struct loop *loop = op->scope->loop;
+
+	assert(!op->armed && !op->scope->closing);
+	op->armed = true;
+	list_append(&op->scope->ops, &op->in_scope);
+	list_append(&loop->short_of, &op->in_backlog);
+	if (!loop->shortage.op.armed)
+		loop_timer_arm(&loop->shortage, SHORTAGE_MS);
+}
+
+static void on_shortage_over(struct loop_op *op, int32_t res)
+{
+	struct loop *loop = op->scope->loop;
+
+	(void)res;
+	while (!list_empty(&loop->short_of)) {
+		struct list *link = loop->short_of.next;
+
+		list_remove(link);
+		list_append(&loop->backlog, link);
+	}
 }
 
 void loop_timer_init(struct loop_timer *timer, struct loop_scope *scope, loop_op_fn *fn)
@@ -385,7 +424,7 @@ static bool has_more_to_do(const struct loop *loop)
 
 static int submit(struct loop *loop, bool wait)
 {
-	struct __kernel_timespec shortage = {.tv_nsec = SHORTAGE_WAIT_NS};
+	struct __kernel_timespec shortage = {.tv_nsec = SHORTAGE_MS * 1000000};
 	struct io_uring_cqe *cqe;
 	int r;
 
@@ -438,8 +477,8 @@ int loop_turn(struct loop *loop, bool wait)
 	loop->now_ms = clock_now_ms();
 	take_completions(loop);
 	run_tasks(&loop->work);
-	run_tasks(&loop->flush);
 	run_drainers(loop);
+	run_tasks(&loop->flush);
 	return 0;
 }
 

@@ -9,8 +9,8 @@
  * `drained` when nothing is: teardown is a join.
  *
  * One turn: submit and wait in one system call; call the functions of what completed, which only
- * prepare more; run the work tasks, then the flush tasks. So whatever was gathered by the work of
- * a turn is sent at its end, in one piece.
+ * prepare more; run the work tasks and what was waiting for scopes to drain, then the flush tasks.
+ * So whatever was gathered by the work of a turn is sent at its end, in one piece.
  *
  * Must not be used from more than one thread, and is the only user of <liburing.h>.
  */
@@ -116,6 +116,12 @@ void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int 
 void loop_arm_accept(struct loop_op *op, int fd);
 /* Completes once with the events that are there, of `events`, POLLERR and POLLHUP. */
 void loop_arm_poll(struct loop_op *op, int fd, short events);
+
+/*
+ * For an op whose function was just called because the system is short of something (-ENOMEM,
+ * -ENOBUFS, -EMFILE ...): the same request once more, a little later.
+ */
+void loop_arm_again(struct loop_op *op);
 
 /* Asks for the end of an armed op; its function is called all the same, perhaps with success. */
 void loop_cancel(struct loop_op *op);

@@ -10,6 +10,11 @@
 
 static void receive_more(struct channel *channel);
 
+static bool is_shortage(int32_t res)
+{
+	return res == -ENOMEM || res == -ENOBUFS;
+}
+
 /* Answers. */
 
 static void send_more(struct channel *channel)
@@ -28,7 +33,11 @@ static void on_sent(struct loop_op *op, int32_t res)
 
 	if (channel->scope->closing)
 		return;
-	if (res < 0 && res != -EINTR && res != -EAGAIN && res != -ENOMEM) {
+	if (is_shortage(res)) {
+		loop_arm_again(op);
+		return;
+	}
+	if (res < 0 && res != -EINTR && res != -EAGAIN) {
 		channel->ended(channel, res == -EPIPE ? NULL : strerror(-res));
 		return;
 	}
@@ -194,7 +203,11 @@ static void on_received(struct loop_op *op, int32_t res)
 		whole = take_fds(channel);
 	if (channel->scope->closing)
 		return;
-	if (res == -EINTR || res == -EAGAIN || res == -ENOMEM) {
+	if (is_shortage(res)) {
+		loop_arm_again(op);
+		return;
+	}
+	if (res == -EINTR || res == -EAGAIN) {
 		receive_more(channel);
 		return;
 	}

@@ -26,14 +26,15 @@ size_t session_record_size(unsigned int vrings)
 
 void session_init(struct session *session, const struct session_ops *ops,
                   struct session_record *record, struct virtq *vrings,
-                  const struct request_limits *limits, uint64_t device_features)
+                  const struct request_limits *limits, uint64_t device_features,
+                  uint64_t config_features)
 {
 	session->ops = ops;
 	session->record = record;
 	session->vrings = vrings;
 	session->limits = *limits;
 	session->device_features = device_features;
-	session->backend_req_fd = -1;
+	session->config_features = config_features;
 	gmem_init(&session->memory);
 	for (unsigned int i = 0; i < limits->vrings; i++)
 		virtq_init(&vrings[i], &session->memory, &record->vrings[i].state);
@@ -49,6 +50,20 @@ bool session_vring_runs(const struct session *session, unsigned int vring)
 	const struct session_vring_record *record = &session->record->vrings[vring];
 
 	return record->started && record->enabled && !session->vrings[vring].broken;
+}
+
+bool session_runs(const struct session *session)
+{
+	for (unsigned int i = 0; i < session->limits.vrings; i++) {
+		if (session->record->vrings[i].started && session->record->vrings[i].enabled)
+			return true;
+	}
+	return false;
+}
+
+bool session_has_feature(const struct session *session, unsigned int feature)
+{
+	return session->record->features & BIT(feature);
 }
 
 /* Vrings. */
@@ -100,10 +115,12 @@ static void find_vrings(struct session *session)
 
 void session_reset(struct session *session)
 {
-	for (unsigned int i = 0; i < session->limits.vrings; i++)
+	for (unsigned int i = 0; i < session->limits.vrings; i++) {
 		stop_vring(session, i);
+		virtq_set_features(&session->vrings[i], 0);
+	}
 	gmem_deinit(&session->memory);
-	fd_close(&session->backend_req_fd);
+	session->ops->set_backend_req(session, -1);
 	memset(session->record, 0, session_record_size(session->limits.vrings));
 }
 
@@ -131,9 +148,17 @@ static uint64_t offered_features(const struct session *session)
 	return session->device_features | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
+/*
+ * QEMU asks twice, the second time knowing whether it takes CONFIG. Without it a driver would read
+ * a configuration space that isn't there.
+ */
 HANDLER(get_features)
 {
-	answer_u64(reply, offered_features(session));
+	bool without_config = session->record->protocol_features_set &&
+	                      !session_has(session, VHOST_USER_PROTOCOL_F_CONFIG);
+
+	answer_u64(reply,
+	           offered_features(session) & ~(without_config ? session->config_features : 0));
 	return NULL;
 }
 
@@ -159,6 +184,7 @@ HANDLER(set_protocol_features)
 	if (request->u64 & ~PROTOCOL_FEATURES)
 		return "protocol features that weren't offered";
 	session->record->protocol_features = request->u64;
+	session->record->protocol_features_set = true;
 	return NULL;
 }
 
@@ -255,15 +281,15 @@ HANDLER(add_mem_reg)
 
 HANDLER(rem_mem_reg)
 {
-	bool removed;
-
 	if (!has_mem_slots(session))
 		return "CONFIGURE_MEM_SLOTS wasn't negotiated";
+	if (!gmem_has(&session->memory, &request->region))
+		return "no such memory region";
 	settle_vrings(session);
-	removed = gmem_unmap(&session->memory, &request->region);
+	gmem_unmap(&session->memory, &request->region);
 	record_memory(session);
 	find_vrings(session);
-	return removed ? NULL : "no such memory region";
+	return NULL;
 }
 
 /*
@@ -395,7 +421,7 @@ HANDLER(set_backend_req_fd)
 		return "BACKEND_REQ wasn't negotiated";
 	if (!fd_is_stream_socket(fds->fd[0]))
 		return "not a stream socket";
-	fd_replace(&session->backend_req_fd, fd_bag_take(fds, 0));
+	session->ops->set_backend_req(session, fd_bag_take(fds, 0));
 	return NULL;
 }
 

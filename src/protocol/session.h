@@ -30,6 +30,8 @@ struct session_ops {
 	void (*set_kick)(struct session *session, unsigned int vring, int fd);
 	void (*set_call)(struct session *session, unsigned int vring, int fd);
 	void (*set_err)(struct session *session, unsigned int vring, int fd);
+	/* The socket for messages to the frontend, taken likewise. */
+	void (*set_backend_req)(struct session *session, int fd);
 	/* The device's configuration space, `len` bytes at `offset`. */
 	void (*read_config)(struct session *session, uint32_t offset, uint8_t *ret_bytes,
 	                    uint32_t len);
@@ -50,6 +52,7 @@ struct session_vring_record {
 struct session_record {
 	uint64_t features;
 	uint64_t protocol_features;
+	bool protocol_features_set;
 	uint32_t regions_count;
 	struct gmem_region regions[GMEM_REGIONS_MAX];
 	struct session_vring_record vrings[];
@@ -63,9 +66,9 @@ struct session {
 	struct session_record *record;
 	struct request_limits limits;
 	uint64_t device_features;
+	uint64_t config_features; /* those of them that a driver uses through configuration space */
 	struct gmem memory;
 	struct virtq *vrings; /* limits.vrings of them */
-	int backend_req_fd;   /* the socket for messages of ours, or -1 */
 };
 
 /* The answer to a request. */
@@ -77,11 +80,13 @@ struct session_reply {
 
 /*
  * Begins with a zeroed record. `vrings` are limits->vrings virtqueues of the owner's.
- * `device_features` are those offered besides the protocol's own.
+ * `device_features` are those offered besides the protocol's own; those that are `config_features`
+ * as well need CONFIG, and are withdrawn when the frontend doesn't take it.
  */
 void session_init(struct session *session, const struct session_ops *ops,
                   struct session_record *record, struct virtq *vrings,
-                  const struct request_limits *limits, uint64_t device_features);
+                  const struct request_limits *limits, uint64_t device_features,
+                  uint64_t config_features);
 
 /* Stops all vrings, unmaps the memory, forgets what was negotiated. May be called again. */
 void session_reset(struct session *session);
@@ -92,6 +97,12 @@ void session_handle(struct session *session, const struct request *request, stru
 
 /* Whether the vring is started and enabled and hasn't broken. */
 bool session_vring_runs(const struct session *session, unsigned int vring);
+
+/* Whether a vring is started and enabled, so that the frontend may be sent messages. */
+bool session_runs(const struct session *session);
+
+/* Whether the driver has taken a feature, by its bit number. */
+bool session_has_feature(const struct session *session, unsigned int feature);
 
 /* Whether the frontend has taken a protocol feature, by its bit number. */
 bool session_has(const struct session *session, unsigned int protocol_feature);

@@ -35,6 +35,9 @@ enum vhost_user_request {
 	VHOST_USER_REQUEST_MAX
 };
 
+/* "Back-end message types". */
+#define VHOST_USER_BACKEND_CONFIG_CHANGE_MSG 2u
+
 /* The feature bit that says there are protocol features. */
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 

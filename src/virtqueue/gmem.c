@@ -109,6 +109,8 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
 	if (map == MAP_FAILED)
 		return -errno;
+	/* A core of ours isn't the place for a guest's memory. */
+	madvise(map, end - start, MADV_DONTDUMP);
 	*mapping = (struct gmem_mapping){
 	    .region = *region,
 	    .fd = fd,
@@ -120,18 +122,28 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 	return 0;
 }
 
-bool gmem_unmap(struct gmem *gmem, const struct gmem_region *region)
+/* The index of the region, or gmem->count. */
+static unsigned int find_region(const struct gmem *gmem, const struct gmem_region *region)
 {
 	for (unsigned int i = 0; i < gmem->count; i++) {
 		const struct gmem_region *other = &gmem->mappings[i].region;
 
 		if (other->guest_addr == region->guest_addr && other->size == region->size &&
-		    other->user_addr == region->user_addr) {
-			unmap_at(gmem, i);
-			return true;
-		}
+		    other->user_addr == region->user_addr)
+			return i;
 	}
-	return false;
+	return gmem->count;
+}
+
+bool gmem_has(const struct gmem *gmem, const struct gmem_region *region)
+{
+	return find_region(gmem, region) < gmem->count;
+}
+
+void gmem_unmap(struct gmem *gmem, const struct gmem_region *region)
+{
+	assert(gmem_has(gmem, region));
+	unmap_at(gmem, find_region(gmem, region));
 }
 
 static bool mapping_holds(const struct gmem_mapping *mapping, uint64_t addr)

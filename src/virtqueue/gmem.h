@@ -67,10 +67,13 @@ const char *gmem_verdict_text(enum gmem_verdict verdict);
 int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd);
 
 /*
- * Removes the region with these addresses and this size; the offset doesn't count (vhost-user,
- * VHOST_USER_REM_MEM_REG). False if there is none.
+ * Whether there is a region with these addresses and this size; the offset doesn't count
+ * (vhost-user, VHOST_USER_REM_MEM_REG).
  */
-bool gmem_unmap(struct gmem *gmem, const struct gmem_region *region);
+bool gmem_has(const struct gmem *gmem, const struct gmem_region *region);
+
+/* Removes it. It is there: asserted. */
+void gmem_unmap(struct gmem *gmem, const struct gmem_region *region);
 
 /*
  * Where the `len` bytes at guest physical address `addr` are. NULL unless all of them lie in

@@ -118,6 +118,8 @@ static enum virtq_result read_desc(struct virtq *vq, const struct virtq_chain *c
 	if (!at)
 		return breaks(vq, "an indirect table that isn't in guest memory");
 	memcpy(ret_desc, at, sizeof(*ret_desc));
+	/* The copy is what is judged: the compiler must not look at guest memory again for it. */
+	atomic_signal_fence(memory_order_seq_cst);
 	return VIRTQ_OK;
 }
 
@@ -174,7 +176,7 @@ static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
 	return VIRTQ_OK;
 }
 
-enum virtq_result virtq_pop(struct virtq *vq, struct virtq_chain *ret_chain)
+enum virtq_result virtq_peek(struct virtq *vq, struct virtq_chain *ret_chain)
 {
 	uint16_t at = vq->state->next_avail;
 	uint16_t head, waiting;
@@ -190,7 +192,6 @@ enum virtq_result virtq_pop(struct virtq *vq, struct virtq_chain *ret_chain)
 	head = load_relaxed(&vq->avail->ring[at & (vq->size - 1)]);
 	if (head >= vq->size)
 		return breaks(vq, "an available entry behind the end of the table");
-	vq->state->next_avail = (uint16_t)(at + 1);
 	*ret_chain = (struct virtq_chain){
 	    .head = head,
 	    .next = head,
@@ -223,10 +224,25 @@ enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, 
 	return VIRTQ_OK;
 }
 
+uint64_t virtq_chain_rest(struct virtq *vq, const struct virtq_chain *chain, bool writable,
+                          uint64_t limit, uint32_t *ret_descs)
+{
+	struct virtq_chain ahead = *chain;
+	uint64_t rest = 0;
+
+	while (rest < limit && virtq_chain_ready(vq, &ahead, writable) == VIRTQ_OK) {
+		rest += ahead.len;
+		ahead.len = 0;
+	}
+	*ret_descs = ahead.seen;
+	return MIN(rest, limit);
+}
+
 void virtq_push(struct virtq *vq, const struct virtq_chain *chain)
 {
 	uint16_t at = vq->state->next_used++;
 
+	vq->state->next_avail++;
 	vq->used->ring[at & (vq->size - 1)] = (struct virtq_used_elem){
 	    .id = le32_of(chain->head),
 	    .len = le32_of(chain->written),

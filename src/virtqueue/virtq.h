@@ -82,7 +82,7 @@ struct virtq {
 	const char *broken; /* what broke it, or NULL */
 };
 
-/* A chain that was taken from the available ring and is being worked through. */
+/* The chain that is next in the available ring and is being worked through. */
 struct virtq_chain {
 	uint16_t head;
 	uint16_t next;       /* the descriptor that comes next, if `more` */
@@ -124,8 +124,11 @@ enum virtq_result {
 	VIRTQ_BROKEN /* see vq->broken */
 };
 
-/* Takes the next available chain. */
-enum virtq_result virtq_pop(struct virtq *vq, struct virtq_chain *ret_chain);
+/*
+ * Looks at the next available chain. It stays the next one until it is pushed: so whoever starts
+ * the queue again before that finds it once more.
+ */
+enum virtq_result virtq_peek(struct virtq *vq, struct virtq_chain *ret_chain);
 
 /*
  * Whether the chain has more bytes of one direction (`writable`: by the device), VIRTQ_END if
@@ -140,6 +143,13 @@ enum virtq_result virtq_chain_ready(struct virtq *vq, struct virtq_chain *chain,
  */
 enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, size_t len,
                                    void **ret_bytes, size_t *ret_len);
+
+/*
+ * How many bytes of one direction are left in the chain, at most `limit`; writes into *ret_descs
+ * how many descriptors were looked at. A chain that turns out broken breaks the queue later.
+ */
+uint64_t virtq_chain_rest(struct virtq *vq, const struct virtq_chain *chain, bool writable,
+                          uint64_t limit, uint32_t *ret_descs);
 
 /* Gives the chain back, with chain->written as its length. The driver sees it when published. */
 void virtq_push(struct virtq *vq, const struct virtq_chain *chain);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/server.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+static struct server *server_of(struct backend *backend)
+{
+	return container_of(backend, struct server, backend);
+}
+
+static void turn_away(int fd)
+{
+	static const char line[] = "vhost-user-console: too many clients\r\n";
+
+	send(fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	fd_close(&fd);
+}
+
+static void on_accepted(struct acceptor *acceptor, int fd)
+{
+	struct server *server = container_of(acceptor, struct server, acceptor);
+	const char *guest = server->backend.port->name;
+	char name[SERVER_NAME_BYTES];
+
+	/* One that sends no more may long be gone: TCP can't tell. Its place is taken over. */
+	if (server->clients.count >= SERVER_CLIENTS_MAX &&
+	    !client_set_close_gone(&server->clients)) {
+		log_limited(&server->limit, LOG_LEVEL_WARNING,
+		            "%s: a client was turned away, there are %u already", guest,
+		            server->clients.count);
+		turn_away(fd);
+		return;
+	}
+	server->ops->greet(fd, name);
+	if (client_new(&server->clients, fd, name) < 0)
+		log_warning("%s: no memory for client %s", guest, name);
+}
+
+static void server_wake(struct backend *backend)
+{
+	client_set_receive(&server_of(backend)->clients);
+}
+
+static void stop_if_done(struct server *server)
+{
+	struct backend_device *device = server->backend.port->device;
+
+	if (!server->drained || server->clients.count > 0)
+		return;
+	acceptor_deinit(&server->acceptor);
+	server->ops->free(server);
+	device->stopped(device);
+}
+
+static void on_drained(struct loop_scope *scope)
+{
+	struct server *server = container_of(scope, struct server, scope);
+
+	server->drained = true;
+	stop_if_done(server);
+}
+
+static void on_emptied(struct client_set *clients)
+{
+	stop_if_done(container_of(clients, struct server, clients));
+}
+
+static void server_stop(struct backend *backend)
+{
+	loop_scope_close(&server_of(backend)->scope);
+	client_set_close(&server_of(backend)->clients);
+}
+
+static void server_close(struct backend *backend)
+{
+	acceptor_close(&server_of(backend)->acceptor);
+}
+
+static const struct backend_ops server_backend_ops = {
+    .close = server_close,
+    .wake = server_wake,
+    .stop = server_stop,
+};
+
+void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
+                 struct backend_port *port, const struct client_protocol *protocol, int fd)
+{
+	server->backend = (struct backend){.ops = &server_backend_ops, .port = port};
+	server->ops = ops;
+	server->drained = false;
+	loop_scope_init(&server->scope, loop, on_drained);
+	client_set_init(&server->clients, port, protocol, &server->scope, on_emptied);
+	acceptor_start(&server->acceptor, &server->scope, fd, port->name, on_accepted);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "base/path.h"
+
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct path_folder {
+	struct list link;
+	unsigned int users;
+	int fd;
+	dev_t dev;
+	ino_t ino;
+};
+
+/* The process has one view of the file system. */
+static struct list the_folders = {&the_folders, &the_folders};
+
+static int open_folder(const char *text, const char *slash)
+{
+	size_t len = slash ? (size_t)(slash - text) : 0;
+	char *folder;
+	int fd;
+
+	/* "name" is in ".", "/name" in "/". */
+	if (len == 0)
+		folder = strdup(slash ? "/" : ".");
+	else
+		folder = strndup(text, len);
+	if (!folder)
+		return -ENOMEM;
+	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = fd < 0 ? -errno : fd;
+	free(folder);
+	return fd;
+}
+
+static struct path_folder *find_folder(const struct stat *st)
+{
+	list_for_each (link, &the_folders) {
+		struct path_folder *folder = container_of(link, struct path_folder, link);
+
+		if (folder->dev == st->st_dev && folder->ino == st->st_ino)
+			return folder;
+	}
+	return NULL;
+}
+
+/* Takes fd, also if it fails. */
+static int share_folder(int fd, struct path_folder **ret)
+{
+	struct path_folder *folder;
+	struct stat st;
+	int r = fstat(fd, &st) < 0 ? -errno : 0;
+
+	folder = r == 0 ? find_folder(&st) : NULL;
+	if (folder || r < 0) {
+		fd_close(&fd);
+		*ret = folder;
+		return r;
+	}
+	folder = malloc(sizeof(*folder));
+	if (!folder) {
+		fd_close(&fd);
+		return -ENOMEM;
+	}
+	*folder = (struct path_folder){.fd = fd, .dev = st.st_dev, .ino = st.st_ino};
+	list_append(&the_folders, &folder->link);
+	*ret = folder;
+	return 0;
+}
+
+int path_open(struct path *path, const char *text)
+{
+	const char *slash = strrchr(text, '/');
+	struct path_folder *folder;
+	int r = open_folder(text, slash);
+
+	if (r >= 0)
+		r = share_folder(r, &folder);
+	if (r < 0)
+		return r;
+	folder->users++;
+	*path = (struct path){.folder = folder, .name = slash ? slash + 1 : text};
+	return 0;
+}
+
+void path_close(struct path *path)
+{
+	struct path_folder *folder = path->folder;
+
+	path->folder = NULL;
+	if (!folder || --folder->users > 0)
+		return;
+	list_remove(&folder->link);
+	fd_close(&folder->fd);
+	free(folder);
+}
+
+int path_open_file(const struct path *path, int flags, mode_t mode)
+{
+	int fd = openat(path->folder->fd, path->name, flags | O_CLOEXEC, mode);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int path_stat(const struct path *path, struct stat *ret_st)
+{
+	return fstatat(path->folder->fd, path->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+int path_unlink(const struct path *path)
+{
+	return unlinkat(path->folder->fd, path->name, 0) < 0 ? -errno : 0;
+}
+
+int path_set_group(const struct path *path, gid_t group)
+{
+	int r = fchownat(path->folder->fd, path->name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW);
+
+	return r < 0 ? -errno : 0;
+}
