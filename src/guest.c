@@ -47,6 +47,24 @@ static void wake_backend(struct guest *guest)
 	guest->backend->ops->wake(guest->backend);
 }
 
+static void end_connection(struct guest *guest, const char *why)
+{
+	if (guest->connection.closing)
+		return;
+	if (why)
+		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: frontend closed: %s",
+		            guest->name, why);
+	else
+		log_limited(&guest->limit, LOG_LEVEL_INFO, "%s: frontend gone", guest->name);
+	loop_scope_close(&guest->connection);
+}
+
+static void end_if_lost(struct guest *guest)
+{
+	if (guest->session.memory.lost)
+		end_connection(guest, "a file of its memory has become shorter");
+}
+
 /* Does what has to follow a pump. */
 static void follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
 {
@@ -55,6 +73,7 @@ static void follow_up(struct guest *guest, unsigned int i, struct port_outcome o
 	if (outcome.moved)
 		wake_backend(guest);
 	tell_if_broken(guest, i);
+	end_if_lost(guest);
 }
 
 static void queue_pump(struct guest *guest, unsigned int i)
@@ -140,6 +159,7 @@ static void on_vring_runs(struct session *session, unsigned int i)
 {
 	queue_pump(guest_of(session), i);
 	tell_config(guest_of(session));
+	end_if_lost(guest_of(session));
 }
 
 static void on_vring_settle(struct session *session, unsigned int i)
@@ -257,12 +277,7 @@ static void on_channel_ended(struct channel *channel, const char *why)
 {
 	struct guest *guest = container_of(channel, struct guest, channel);
 
-	if (why)
-		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: frontend closed: %s",
-		            guest->name, why);
-	else
-		log_limited(&guest->limit, LOG_LEVEL_INFO, "%s: frontend gone", guest->name);
-	loop_scope_close(&guest->connection);
+	end_connection(guest, why);
 }
 
 static void on_connection_drained(struct loop_scope *scope);

@@ -6,12 +6,74 @@
 #include "base/macros.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+/* A signal comes to the process, so it has one list of what may be hit. */
+static struct list the_guarded = {&the_guarded, &the_guarded};
+
+/* Whether the address is in a mapping; if so, that is replaced. Async-signal-safe. */
+static bool replace_mapping(struct gmem *gmem, const uint8_t *addr)
+{
+	for (unsigned int i = 0; i < gmem->count; i++) {
+		const struct gmem_mapping *mapping = &gmem->mappings[i];
+		const uint8_t *start = mapping->map;
+
+		if (addr < start || addr >= start + mapping->map_len)
+			continue;
+		gmem->lost = true;
+		/* All of it, as a file of huge pages can't be replaced in part. */
+		return mmap(mapping->map, mapping->map_len, PROT_READ | PROT_WRITE,
+		            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		            0) != MAP_FAILED;
+	}
+	return false;
+}
+
+static void on_bus_error(int signal, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	(void)signal, (void)context;
+	list_for_each (link, &the_guarded) {
+		if (replace_mapping(container_of(link, struct gmem, guarded), info->si_addr)) {
+			errno = saved;
+			return;
+		}
+	}
+	abort();
+}
+
+static void take_over_signal(void)
+{
+	static bool taken;
+	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+
+	if (!taken)
+		sigaction(SIGBUS, &action, NULL);
+	taken = true;
+}
+
+static void set_count(struct gmem *gmem, unsigned int count)
+{
+	gmem->count = count;
+	gmem->last_hit = 0;
+	list_remove(&gmem->guarded);
+	if (count == 0) {
+		gmem->lost = false;
+		return;
+	}
+	take_over_signal();
+	list_append(&the_guarded, &gmem->guarded);
+}
 
 void gmem_init(struct gmem *gmem)
 {
 	gmem->count = gmem->last_hit = 0;
+	gmem->lost = false;
+	list_init(&gmem->guarded);
 }
 
 static void unmap_at(struct gmem *gmem, unsigned int i)
@@ -20,8 +82,8 @@ static void unmap_at(struct gmem *gmem, unsigned int i)
 
 	munmap(mapping->map, mapping->map_len);
 	fd_close(&mapping->fd);
-	*mapping = gmem->mappings[--gmem->count];
-	gmem->last_hit = 0;
+	*mapping = gmem->mappings[gmem->count - 1];
+	set_count(gmem, gmem->count - 1);
 }
 
 void gmem_deinit(struct gmem *gmem)
@@ -34,8 +96,9 @@ void gmem_replace(struct gmem *to, struct gmem *from)
 {
 	gmem_deinit(to);
 	memcpy(to->mappings, from->mappings, from->count * sizeof(from->mappings[0]));
-	to->count = from->count;
-	gmem_init(from);
+	set_count(to, from->count);
+	to->lost = from->lost;
+	set_count(from, 0);
 }
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
@@ -118,7 +181,7 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 	    .map_len = end - start,
 	    .host = (uint8_t *)map + (region->mmap_offset - start),
 	};
-	gmem->count++;
+	set_count(gmem, gmem->count + 1);
 	return 0;
 }
 
