@@ -253,7 +253,7 @@ static int listen_for(struct daemon_guest *at, const struct guest_config *config
 /* A socket that was handed over: whether it listens, or is the frontend's already. */
 static int judge_handed_over(int fd, bool *ret_listens)
 {
-	struct sockaddr_un addr;
+	struct sockaddr_un addr = {0};
 	socklen_t addr_len = sizeof(addr), len = sizeof(int);
 	int listens = 0, r = 0;
 

@@ -314,8 +314,10 @@ static bool wants_capabilities(int argc, char **argv)
 }
 
 static void fill_getopt(struct option long_options[OPTIONS_COUNT + 1],
-                        char letters[2 * OPTIONS_COUNT + 2])
+                        char letters[2 * OPTIONS_COUNT + 3])
 {
+	/* No permuting, so that the argument at optind is the one that is read next. */
+	*letters++ = '+';
 	*letters++ = ':';
 	for (unsigned int i = 0; i < OPTIONS_COUNT; i++) {
 		const struct option_type *type = &option_types[i];
@@ -346,10 +348,12 @@ static const struct option_type *find_type(int c)
 
 static enum options_result read_option(int c, const char *arg, struct options *options)
 {
-	const struct option_type *type = find_type(c == ':' ? optopt : c);
+	const struct option_type *type = find_type(c == ':' || c == '?' ? optopt : c);
 
 	if (!type)
 		return usage_error("%s: no such option; --help shows what there is", arg);
+	if (c == '?')
+		return usage_error("--%s: takes no value", type->name);
 	if (c == ':')
 		return usage_error("--%s: takes %s", type->name, type->takes);
 	if (type->print) {
@@ -364,7 +368,7 @@ static enum options_result read_option(int c, const char *arg, struct options *o
 static enum options_result read_options(int argc, char **argv, struct options *options)
 {
 	struct option long_options[OPTIONS_COUNT + 1];
-	char letters[2 * OPTIONS_COUNT + 2];
+	char letters[2 * OPTIONS_COUNT + 3];
 
 	fill_getopt(long_options, letters);
 	opterr = 0;

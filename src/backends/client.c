@@ -152,12 +152,11 @@ static unsigned int gather_raw(struct client *client)
 static unsigned int gather_encoded(struct client *client)
 {
 	struct stage *stage = telnet_codec_stage(client->telnet);
-	const void *bytes;
+	struct iovec *rest = &client->iov[0];
 
 	stage_fill(stage);
-	client->iov[0].iov_len = stage_rest(stage, &bytes);
-	client->iov[0].iov_base = (void *)(uintptr_t)bytes;
-	return client->iov[0].iov_len > 0 ? 1 : 0;
+	rest->iov_len = stage_rest(stage, &rest->iov_base);
+	return rest->iov_len > 0 ? 1 : 0;
 }
 
 /* Sends without waiting: a send that waits would read a ring that has moved on meanwhile. */

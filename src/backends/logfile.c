@@ -63,7 +63,7 @@ static void reopen_now(struct logfile *log)
 static void on_flush(struct loop_task *task)
 {
 	struct logfile *log = container_of(task, struct logfile, flush);
-	const void *bytes;
+	void *bytes;
 	size_t len;
 
 	if (log->reopen)

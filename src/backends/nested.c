@@ -85,7 +85,7 @@ static void notify(struct nested *nested, const char *text)
 static void on_flush(struct loop_task *task)
 {
 	struct nested *nested = container_of(task, struct nested, flush);
-	const void *bytes;
+	void *bytes;
 	size_t len;
 
 	stage_fill(&nested->stage);

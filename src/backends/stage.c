@@ -49,7 +49,7 @@ void stage_fill(struct stage *stage)
 	}
 }
 
-size_t stage_rest(const struct stage *stage, const void **ret_bytes)
+size_t stage_rest(const struct stage *stage, void **ret_bytes)
 {
 	*ret_bytes = stage->bytes + stage->done;
 	return stage->len - stage->done;

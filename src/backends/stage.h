@@ -37,7 +37,7 @@ bool stage_append(struct stage *stage, const void *bytes, size_t len);
 void stage_fill(struct stage *stage);
 
 /* What is to be delivered next: writes where it is and returns how much. */
-size_t stage_rest(const struct stage *stage, const void **ret_bytes);
+size_t stage_rest(const struct stage *stage, void **ret_bytes);
 
 /* The first `len` bytes of the rest have been delivered. */
 void stage_delivered(struct stage *stage, size_t len);

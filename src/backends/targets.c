@@ -123,7 +123,8 @@ static void make_pattern(void)
 
 		for (unsigned int column = 0; column < LINE_CHARS; column++)
 			at[column] = (uint8_t)(' ' + (line + column) % PRINTABLE);
-		memcpy(at + LINE_CHARS, "\r\n", 2);
+		at[LINE_CHARS] = '\r';
+		at[LINE_CHARS + 1] = '\n';
 	}
 }
 

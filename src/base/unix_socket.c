@@ -98,7 +98,7 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	r = path_open(&file.path, path);
 	if (r < 0)
 		return r;

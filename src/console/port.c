@@ -25,9 +25,9 @@ static bool used_up(const struct allowance *allowance)
 	return allowance->bytes == 0 || allowance->descs == 0;
 }
 
-static void charge(struct allowance *allowance, uint32_t descs)
+static void charge_one(struct allowance *allowance)
 {
-	allowance->descs -= MIN(allowance->descs, descs);
+	allowance->descs -= MIN(allowance->descs, 1);
 }
 
 /* Guest to clients. */
@@ -37,27 +37,55 @@ static struct byte_ring *output_of(struct port *port)
 	return &port->backend->port->output;
 }
 
+/* Whether the chain at hand has bytes that may be looked at now. */
+static enum virtq_result look_for_bytes(struct port *port, struct allowance *allowance)
+{
+	enum virtq_result r;
+
+	port->chain.budget = allowance->descs;
+	r = virtq_chain_ready(port->transmitq, &port->chain, false);
+	allowance->descs = port->chain.budget;
+	return r;
+}
+
+/*
+ * The room that the chain at hand needs before it is begun: a chain is begun when all of it can be
+ * taken, so that hardly ever one is half done when the queue stops. One that is larger than the
+ * ring is taken in pieces.
+ */
+static uint64_t measure_chain(struct port *port, struct allowance *allowance)
+{
+	uint64_t size = output_of(port)->size;
+	uint64_t rest;
+
+	switch (look_for_bytes(port, allowance)) {
+	case VIRTQ_OK:
+		break;
+	case VIRTQ_LATER:
+		return 1;
+	default:
+		return 0;
+	}
+	if (!port->chain.more)
+		return port->chain.len <= size ? port->chain.len : 1;
+	rest = virtq_chain_rest(port->transmitq, &port->chain, false, size + 1);
+	allowance->descs = port->chain.budget;
+	return rest <= size ? rest : 1;
+}
+
 /* Has a chain at hand: the one from before, or else the next. */
 static enum virtq_result look_at_chain(struct port *port, struct allowance *allowance)
 {
-	uint32_t descs;
 	enum virtq_result r;
 
+	charge_one(allowance);
 	if (port->at_hand)
 		return VIRTQ_OK;
 	r = virtq_peek(port->transmitq, &port->chain);
 	if (r != VIRTQ_OK)
 		return r;
 	port->at_hand = true;
-	/*
-	 * A chain is begun when all of it can be taken, so that hardly ever one is half done when
-	 * the queue stops. One that is larger than the ring is taken in pieces.
-	 */
-	port->needs = virtq_chain_rest(port->transmitq, &port->chain, false,
-	                               output_of(port)->size + 1, &descs);
-	if (port->needs > output_of(port)->size)
-		port->needs = 1;
-	charge(allowance, descs);
+	port->needs = measure_chain(port, allowance);
 	return VIRTQ_OK;
 }
 
@@ -74,10 +102,9 @@ static bool has_room(struct port *port, struct allowance *allowance)
 	return true;
 }
 
-/* Copies the next piece of the chain at hand, which is ready, into the output ring. */
+/* Copies the next piece of the chain at hand into the output ring. */
 static enum virtq_result copy_piece(struct port *port, struct allowance *allowance)
 {
-	uint32_t seen = port->chain.seen;
 	enum virtq_result r;
 	void *bytes;
 	size_t n;
@@ -89,19 +116,24 @@ static enum virtq_result copy_piece(struct port *port, struct allowance *allowan
 	byte_ring_overwrite(output_of(port), bytes, n);
 	allowance->room -= n;
 	allowance->bytes -= n;
-	r = virtq_chain_ready(port->transmitq, &port->chain, false);
-	charge(allowance, port->chain.seen - seen);
-	return r;
+	return VIRTQ_OK;
 }
 
-/* Copies the chain at hand. VIRTQ_END when all of it is, VIRTQ_OK when it can't go on now. */
+/* Copies the chain at hand. VIRTQ_END when all of it is, VIRTQ_LATER when it can't go on now. */
 static enum virtq_result copy_chain(struct port *port, struct allowance *allowance)
 {
-	enum virtq_result r = virtq_chain_ready(port->transmitq, &port->chain, false);
+	enum virtq_result r;
 
-	while (r == VIRTQ_OK && !used_up(allowance) && has_room(port, allowance))
+	for (;;) {
+		r = look_for_bytes(port, allowance);
+		if (r != VIRTQ_OK)
+			return r;
+		if (allowance->bytes == 0 || !has_room(port, allowance))
+			return VIRTQ_LATER;
 		r = copy_piece(port, allowance);
-	return r;
+		if (r != VIRTQ_OK)
+			return r;
+	}
 }
 
 static void give_back_chain(struct port *port)
@@ -122,7 +154,6 @@ struct port_outcome port_pump_output(struct port *port)
 	while (!used_up(&allowance)) {
 		enum virtq_result r = look_at_chain(port, &allowance);
 
-		charge(&allowance, 1);
 		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
 			virtq_kicks_off(vq);
 			continue;
@@ -155,14 +186,15 @@ static void skip_bytes(struct port *port, uint64_t len)
 static void take_rest(struct port *port)
 {
 	struct byte_ring *output = output_of(port);
-	uint32_t descs;
-	uint64_t rest = virtq_chain_rest(port->transmitq, &port->chain, false, UINT64_MAX, &descs);
+	uint64_t rest;
 	struct allowance allowance = {
 	    .room = port->backend->port->reclaim(port->backend->port),
 	    .bytes = SIZE_MAX,
 	    .descs = UINT32_MAX,
 	};
 
+	port->chain.budget = UINT32_MAX;
+	rest = virtq_chain_rest(port->transmitq, &port->chain, false, UINT64_MAX);
 	/* Where something in flight is in the way, there is no room to keep a part. */
 	if (rest > allowance.room)
 		skip_bytes(port, allowance.room == output->size ? rest - output->size : rest);
@@ -186,7 +218,7 @@ struct port_outcome port_settle_output(struct port *port)
 
 /* Clients to guest. */
 
-/* Fills one receive buffer with as much input as there is. */
+/* Fills one receive buffer with as much input as there is, as far as the chain's budget goes. */
 static enum virtq_result fill_chain(struct port *port, struct virtq_chain *chain)
 {
 	struct byte_ring *input = &port->backend->port->input;
@@ -220,14 +252,15 @@ struct port_outcome port_pump_input(struct port *port)
 	while (byte_ring_used(input) > 0 && !used_up(&allowance)) {
 		enum virtq_result r = virtq_peek(vq, &chain);
 
-		charge(&allowance, 1);
+		charge_one(&allowance);
 		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
 			virtq_kicks_off(vq);
 			continue;
 		}
+		chain.budget = allowance.descs;
 		if (r != VIRTQ_OK || fill_chain(port, &chain) == VIRTQ_BROKEN)
 			break;
-		charge(&allowance, chain.seen);
+		allowance.descs = chain.budget;
 		virtq_push(vq, &chain);
 	}
 	outcome.call = virtq_publish(vq);

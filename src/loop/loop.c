@@ -268,7 +268,7 @@ static void arm(struct loop_op *op, uint8_t opcode, int fd, const void *buf, siz
 	op->armed = true;
 	op->opcode = opcode;
 	op->fd = fd;
-	op->buf = (void *)(uintptr_t)buf;
+	op->buf = buf;
 	op->len = (uint32_t)MIN(len, INT32_MAX);
 	op->flags = flags;
 	list_append(&op->scope->ops, &op->in_scope);

@@ -47,7 +47,7 @@ struct loop_op {
 	int fd;
 	uint32_t len;
 	uint32_t flags;
-	void *buf;
+	const void *buf;
 };
 
 struct loop_scope {
@@ -114,7 +114,7 @@ void loop_arm_recv(struct loop_op *op, int fd, void *buf, size_t len, int flags)
 void loop_arm_recvmsg(struct loop_op *op, int fd, struct msghdr *msg, int flags);
 void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int flags);
 void loop_arm_accept(struct loop_op *op, int fd);
-/* Completes once with the events that are there, of `events`, POLLERR and POLLHUP. */
+/* Completes once with the events that are there, of `events`, POLLERR, POLLHUP and POLLRDHUP. */
 void loop_arm_poll(struct loop_op *op, int fd, short events);
 
 /*

@@ -97,6 +97,8 @@ static void on_handle(struct loop_task *task)
 		return;
 	refused = handle_request(channel, &reply);
 	fd_bag_close(&channel->fds);
+	if (channel->scope->closing)
+		return; /* what was asked for has ended the connection */
 	if (refused)
 		log_limited(&channel->limit, LOG_LEVEL_WARNING, "%s: %s (%u) refused: %s",
 		            channel->name, request_name(parsed->request), parsed->request, refused);

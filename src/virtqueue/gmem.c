@@ -2,21 +2,20 @@
 #include "virtqueue/gmem.h"
 
 #include "base/checked.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/macros.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* A signal comes to the process, so it has one list of what may be hit. */
-static struct list the_guarded = {&the_guarded, &the_guarded};
-
-/* Whether the address is in a mapping; if so, that is replaced. Async-signal-safe. */
-static bool replace_mapping(struct gmem *gmem, const uint8_t *addr)
+/* Puts anonymous memory in the place of the mapping that `addr` is in, if any. */
+static bool on_fault(struct fault_guard *guard, const void *at)
 {
+	struct gmem *gmem = container_of(guard, struct gmem, guard);
+	const uint8_t *addr = at;
+
 	for (unsigned int i = 0; i < gmem->count; i++) {
 		const struct gmem_mapping *mapping = &gmem->mappings[i];
 		const uint8_t *start = mapping->map;
@@ -32,48 +31,23 @@ static bool replace_mapping(struct gmem *gmem, const uint8_t *addr)
 	return false;
 }
 
-static void on_bus_error(int signal, siginfo_t *info, void *context)
-{
-	int saved = errno;
-
-	(void)signal, (void)context;
-	list_for_each (link, &the_guarded) {
-		if (replace_mapping(container_of(link, struct gmem, guarded), info->si_addr)) {
-			errno = saved;
-			return;
-		}
-	}
-	abort();
-}
-
-static void take_over_signal(void)
-{
-	static bool taken;
-	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
-
-	if (!taken)
-		sigaction(SIGBUS, &action, NULL);
-	taken = true;
-}
-
 static void set_count(struct gmem *gmem, unsigned int count)
 {
 	gmem->count = count;
 	gmem->last_hit = 0;
-	list_remove(&gmem->guarded);
-	if (count == 0) {
-		gmem->lost = false;
+	if (count > 0) {
+		fault_guard_enter(&gmem->guard);
 		return;
 	}
-	take_over_signal();
-	list_append(&the_guarded, &gmem->guarded);
+	fault_guard_leave(&gmem->guard);
+	gmem->lost = false;
 }
 
 void gmem_init(struct gmem *gmem)
 {
 	gmem->count = gmem->last_hit = 0;
 	gmem->lost = false;
-	list_init(&gmem->guarded);
+	fault_guard_init(&gmem->guard, on_fault);
 }
 
 static void unmap_at(struct gmem *gmem, unsigned int i)

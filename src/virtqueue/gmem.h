@@ -6,15 +6,14 @@
  * answer is the whole range or nothing. A guest's physical address, the frontend's user address,
  * the file offset and our own address of the same byte are four different numbers.
  *
- * The frontend may make a file shorter under its mapping; an access is answered with SIGBUS then.
- * That signal is taken over with the first mapping: anonymous memory takes the mapping's place,
- * and its gmem is `lost`, so that whoever works with it can end that guest when it comes to it.
- * Any other SIGBUS ends the process.
+ * The frontend may make a file shorter under its mapping. At the first access that finds nothing,
+ * anonymous memory takes the mapping's place, and its gmem is `lost`, so that whoever works with
+ * it can end that guest when it comes to it.
  */
 #ifndef VIRTQUEUE_GMEM_H
 #define VIRTQUEUE_GMEM_H
 
-#include "base/list.h"
+#include "base/fault.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +42,8 @@ struct gmem_mapping {
 };
 
 struct gmem {
-	struct list guarded; /* linked while there are mappings */
-	bool lost;           /* a file has become shorter, see above */
+	struct fault_guard guard; /* stands while there are mappings */
+	bool lost;                /* a file has become shorter, see above */
 	unsigned int count;
 	unsigned int last_hit; /* the next address mostly lies where the one before did */
 	struct gmem_mapping mappings[GMEM_REGIONS_MAX];

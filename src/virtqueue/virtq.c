@@ -155,6 +155,9 @@ static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
 	do {
 		if (!chain->more)
 			return VIRTQ_END;
+		if (chain->budget == 0)
+			return VIRTQ_LATER;
+		chain->budget--;
 		if (chain->next >= chain->table_size)
 			return breaks(vq, "a descriptor behind the end of its table");
 		if (chain->seen++ >= chain->table_size)
@@ -196,6 +199,7 @@ enum virtq_result virtq_peek(struct virtq *vq, struct virtq_chain *ret_chain)
 	    .head = head,
 	    .next = head,
 	    .more = true,
+	    .budget = UINT32_MAX,
 	    .table_size = vq->size,
 	};
 	return VIRTQ_OK;
@@ -224,8 +228,8 @@ enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, 
 	return VIRTQ_OK;
 }
 
-uint64_t virtq_chain_rest(struct virtq *vq, const struct virtq_chain *chain, bool writable,
-                          uint64_t limit, uint32_t *ret_descs)
+uint64_t virtq_chain_rest(struct virtq *vq, struct virtq_chain *chain, bool writable,
+                          uint64_t limit)
 {
 	struct virtq_chain ahead = *chain;
 	uint64_t rest = 0;
@@ -234,7 +238,7 @@ uint64_t virtq_chain_rest(struct virtq *vq, const struct virtq_chain *chain, boo
 		rest += ahead.len;
 		ahead.len = 0;
 	}
-	*ret_descs = ahead.seen;
+	chain->budget = ahead.budget;
 	return MIN(rest, limit);
 }
 

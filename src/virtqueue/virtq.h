@@ -88,10 +88,11 @@ struct virtq_chain {
 	uint16_t next;       /* the descriptor that comes next, if `more` */
 	uint16_t table_size; /* of the table it is in */
 	bool more;
-	bool indirect;  /* the table is the indirect one at `table` */
-	uint64_t table; /* guest physical address */
-	uint32_t seen;  /* descriptors so far, which bounds a loop */
-	uint64_t addr;  /* the rest of the descriptor at hand */
+	bool indirect;   /* the table is the indirect one at `table` */
+	uint64_t table;  /* guest physical address */
+	uint32_t budget; /* how many more descriptors may be looked at now */
+	uint32_t seen;   /* descriptors so far, which bounds a loop */
+	uint64_t addr;   /* the rest of the descriptor at hand */
 	uint32_t len;
 	bool writable;
 	uint32_t written;
@@ -121,12 +122,13 @@ static inline bool virtq_started(const struct virtq *vq)
 enum virtq_result {
 	VIRTQ_OK,
 	VIRTQ_END,   /* there is nothing more */
+	VIRTQ_LATER, /* the chain's budget is used up */
 	VIRTQ_BROKEN /* see vq->broken */
 };
 
 /*
- * Looks at the next available chain. It stays the next one until it is pushed: so whoever starts
- * the queue again before that finds it once more.
+ * Looks at the next available chain, whose budget has no bound yet. It stays the next one until it
+ * is pushed: so whoever starts the queue again before that finds it once more.
  */
 enum virtq_result virtq_peek(struct virtq *vq, struct virtq_chain *ret_chain);
 
@@ -145,11 +147,11 @@ enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, 
                                    void **ret_bytes, size_t *ret_len);
 
 /*
- * How many bytes of one direction are left in the chain, at most `limit`; writes into *ret_descs
- * how many descriptors were looked at. A chain that turns out broken breaks the queue later.
+ * How many bytes of one direction are left in the chain, at most `limit`, as far as its budget
+ * goes, which becomes less. A chain that turns out broken breaks the queue.
  */
-uint64_t virtq_chain_rest(struct virtq *vq, const struct virtq_chain *chain, bool writable,
-                          uint64_t limit, uint32_t *ret_descs);
+uint64_t virtq_chain_rest(struct virtq *vq, struct virtq_chain *chain, bool writable,
+                          uint64_t limit);
 
 /* Gives the chain back, with chain->written as its length. The driver sees it when published. */
 void virtq_push(struct virtq *vq, const struct virtq_chain *chain);
