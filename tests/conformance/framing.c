@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Messages as a stream of bytes (vhost-user, "Message specification", "Ancillary data"): cut
+ * anywhere, glued together, with their descriptors at the right or at the wrong place; and what
+ * the fields of a message may say (values, not sizes).
+ */
+#include "testbed.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void kick_message(struct frontend_message *message, uint32_t index, int fd)
+{
+	frontend_message_init(message, FE_SET_VRING_KICK);
+	frontend_message_u64(message, index);
+	frontend_message_fd(message, fd);
+}
+
+/* Rings 0 and 1 have size and addresses, so that a kick starts them. */
+static struct bed_guest *prepare(void)
+{
+	struct bed_guest *guest = bed_new(&(struct bed_options){.listens = true});
+
+	bed_negotiate(guest, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct frontend_vring_addr addr =
+		    driver_queue_addr(bed_ring_unstarted(guest, i, 16, 0));
+
+		assert_int_equal(frontend_set_vring_num(&guest->frontend, i, 16), 0);
+		assert_int_equal(frontend_set_vring_addr(&guest->frontend, &addr), 0);
+	}
+	return guest;
+}
+
+static uint64_t receive_ack(struct bed_guest *guest, uint32_t request)
+{
+	struct frontend_reply reply;
+	uint64_t value;
+
+	assert_int_equal(frontend_receive(&guest->frontend, &reply), 0);
+	assert_int_equal(reply.request, request);
+	assert_int_equal(reply.flags, FE_FLAG_VERSION | FE_FLAG_REPLY);
+	assert_int_equal(reply.size, sizeof(value));
+	memcpy(&value, reply.payload, sizeof(value));
+	return value;
+}
+
+/* A message may come in any pieces; its descriptors come with its first byte. */
+static void a_message_may_be_split_anywhere(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	struct bed_mark mark;
+
+	(void)state;
+	kick_message(&message, 0, guest->ring[0].kick);
+	message.flags |= FE_FLAG_NEED_REPLY;
+	frontend_send(&guest->frontend, &message);
+	assert_int_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	bed_mark(&mark);
+	for (uint32_t first = 1; first < FE_HEADER_SIZE + message.length; first++) {
+		assert_int_equal(frontend_send_split(&guest->frontend, &message, first), 0);
+		assert_int_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	}
+	bed_same(&mark);
+}
+
+static void a_message_may_come_byte_by_byte(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	uint8_t config[268] = {0};
+	struct frontend_reply reply;
+
+	(void)state;
+	config[5] = 1; /* 256 bytes at 0 */
+	frontend_message_init(&message, FE_GET_CONFIG);
+	frontend_message_bytes(&message, config, sizeof(config));
+	for (uint32_t at = 0; at < FE_HEADER_SIZE + message.length; at++) {
+		assert_int_equal(frontend_send_part(&guest->frontend, &message, at, at + 1), 0);
+		bed_turn(guest->bed);
+	}
+	assert_int_equal(frontend_receive(&guest->frontend, &reply), 0);
+	assert_int_equal(reply.size, sizeof(config));
+}
+
+/* Descriptors with any byte of the header belong to the message. */
+static void descriptors_may_come_with_any_byte_of_the_header(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	struct bed_mark mark;
+
+	(void)state;
+	kick_message(&message, 0, guest->ring[0].kick);
+	message.flags |= FE_FLAG_NEED_REPLY;
+	frontend_send(&guest->frontend, &message);
+	assert_int_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	bed_mark(&mark);
+	for (message.fds_at = 1; message.fds_at < FE_HEADER_SIZE; message.fds_at++) {
+		assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+		assert_int_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	}
+	bed_same(&mark);
+}
+
+/* With the payload they belong to nobody: the message has none, and none stays open. */
+static void descriptors_with_the_payload_are_not_taken(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	struct bed_mark mark;
+
+	(void)state;
+	bed_mark(&mark);
+	kick_message(&message, 0, guest->ring[0].kick);
+	message.flags |= FE_FLAG_NEED_REPLY;
+	for (message.fds_at = FE_HEADER_SIZE; message.fds_at < FE_HEADER_SIZE + message.length;
+	     message.fds_at++) {
+		assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+		assert_int_not_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	}
+	bed_same(&mark);
+}
+
+/*
+ * Messages that wait in the socket one behind the other, each with a descriptor: each gets its
+ * own. Shown by the calls: each eventfd has exactly the calls of its ring.
+ */
+static void descriptors_stay_with_their_message(void **state)
+{
+	struct bed_guest *guest = bed_new(NULL);
+	struct frontend_message message;
+	struct driver_queue *transmit;
+	struct driver_buffer buffer;
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	transmit = bed_ring(guest, 1, 16, 0);
+	bed_ring(guest, 0, 16, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		frontend_message_init(&message, i < 2 ? FE_SET_VRING_CALL : FE_SET_VRING_ERR);
+		frontend_message_u64(&message, i % 2);
+		frontend_message_fd(&message, i < 2 ? guest->ring[i].call : guest->ring[i - 2].err);
+		assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+	}
+	frontend_barrier(&guest->frontend);
+	driver_take_calls(&guest->ring[0]);
+	driver_take_calls(&guest->ring[1]);
+	buffer = (struct driver_buffer){guest_memory_alloc(&guest->memory, 0, 16, 1), 16, false};
+	assert_true(driver_add(transmit, &buffer, 1, 0));
+	driver_kick(transmit);
+	driver_await(transmit);
+	driver_await_call(transmit);
+	bed_settle(guest->bed);
+	assert_int_equal(driver_take_calls(&guest->ring[0]), 0);
+	assert_false(driver_take_error(&guest->ring[0]));
+	assert_false(driver_take_error(&guest->ring[1]));
+}
+
+/* Two messages in one write: its descriptors come with the first byte, so they are the first's. */
+static void a_write_of_two_messages_gives_its_descriptors_to_the_first(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	uint32_t second[5] = {FE_SET_VRING_KICK, FE_FLAG_VERSION | FE_FLAG_NEED_REPLY, 8, 1, 0};
+	struct bed_mark mark;
+
+	(void)state;
+	kick_message(&message, 0, guest->ring[0].kick);
+	message.flags |= FE_FLAG_NEED_REPLY;
+	frontend_message_bytes(&message, second, sizeof(second));
+	message.size = 8;
+	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+	assert_int_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	assert_int_not_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	bed_mark(&mark);
+	/* Two for one message each, in front of the first: too many for it, none for the second. */
+	frontend_message_fd(&message, guest->ring[1].kick);
+	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+	assert_int_not_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	assert_int_not_equal(receive_ack(guest, FE_SET_VRING_KICK), 0);
+	bed_same(&mark);
+}
+
+/* More descriptors than a message can have (MSG_CTRUNC): the connection closes, none stays. */
+static void too_many_descriptors_close_the_connection(void **state)
+{
+	static const unsigned int counts[] = {9, 16, FE_FDS_MAX};
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	struct bed_mark mark;
+
+	(void)state;
+	bed_hang_up(guest);
+	bed_mark(&mark);
+	for (unsigned int i = 0; i < 3; i++) {
+		for (unsigned int at = 0; at < 2; at++) {
+			bed_reconnect(guest);
+			frontend_message_init(&message, FE_SET_VRING_KICK);
+			frontend_message_u64(&message, 0);
+			message.fds_at = at * 5;
+			while (message.fd_count < counts[i])
+				frontend_message_fd(&message, guest->ring[0].kick);
+			frontend_send(&guest->frontend, &message);
+			assert_int_equal(frontend_await_closed(&guest->frontend), 0);
+			bed_reconnect(guest);
+			frontend_barrier(&guest->frontend);
+			bed_hang_up(guest);
+		}
+	}
+	bed_same(&mark);
+}
+
+/* Some here, some there: together more than a message can have. */
+static void too_many_descriptors_in_pieces_close_the_connection(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	struct bed_mark mark;
+
+	(void)state;
+	bed_hang_up(guest);
+	bed_mark(&mark);
+	bed_reconnect(guest);
+	frontend_message_init(&message, FE_SET_VRING_KICK);
+	frontend_message_u64(&message, 0);
+	while (message.fd_count < 5)
+		frontend_message_fd(&message, guest->ring[0].kick);
+	frontend_send_part(&guest->frontend, &message, 0, 5);
+	message.fds_at = 5;
+	frontend_send_part(&guest->frontend, &message, 5, FE_HEADER_SIZE + message.length);
+	assert_int_equal(frontend_await_closed(&guest->frontend), 0);
+	bed_hang_up(guest);
+	bed_same(&mark);
+}
+
+/* A frontend that goes away in the middle of a message takes everything of it along. */
+static void half_a_message_leaves_nothing(void **state)
+{
+	struct bed_guest *guest = prepare();
+	struct frontend_message message;
+	struct bed_mark mark;
+
+	(void)state;
+	bed_hang_up(guest);
+	bed_mark(&mark);
+	kick_message(&message, 0, guest->ring[0].kick);
+	for (uint32_t length = 0; length < FE_HEADER_SIZE + message.length; length++) {
+		bed_reconnect(guest);
+		assert_int_equal(frontend_send_part(&guest->frontend, &message, 0, length), 0);
+		bed_settle(guest->bed);
+		bed_hang_up(guest);
+	}
+	bed_same(&mark);
+	bed_reconnect(guest);
+	frontend_barrier(&guest->frontend);
+}
+
+/* A frontend that asks and never reads: its own business. */
+static void a_frontend_that_reads_no_answers_harms_nobody(void **state)
+{
+	struct bed_guest *guest = bed_new(&(struct bed_options){.listens = true});
+	struct bed_guest *other = bed_add(guest->bed, NULL);
+	uint32_t question[3] = {FE_GET_FEATURES, FE_FLAG_VERSION, 0};
+	unsigned int refused = 0;
+	struct bed_mark mark;
+
+	(void)state;
+	bed_console(other, NULL);
+	assert_true(console_driver_bring_up(&other->console));
+	bed_hang_up(guest);
+	bed_mark(&mark);
+	bed_reconnect(guest);
+	/* Until both directions are full. */
+	while (refused < 100) {
+		if (send(guest->frontend.sock, question, sizeof(question), MSG_DONTWAIT) < 0)
+			refused++;
+		bed_turn(guest->bed);
+	}
+	bed_check_output(other, 10000);
+	bed_check_input(other, 10000);
+	bed_hang_up(guest);
+	bed_same(&mark);
+	bed_reconnect(guest);
+	frontend_barrier(&guest->frontend);
+}
+
+/* "A vring state description", "A vring address description": fields out of range are refused. */
+static void fields_out_of_range_are_refused(void **state)
+{
+	struct bed_guest *guest = bed_new(&(struct bed_options){.max_queue_size = 1024});
+	static const uint32_t bad_index[] = {4, 5, 127, 128, 255, 256, 257, 65536, 0xffffffff};
+	static const uint32_t bad_num[] = {0, 3, 5, 1023, 2048, 32768, 65535, 65536, 0xffffffff};
+	struct frontend *frontend = &guest->frontend;
+	struct frontend_vring_addr addr;
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	addr = driver_queue_addr(bed_ring_unstarted(guest, 0, 16, 0));
+	for (unsigned int i = 0; i < 9; i++) {
+		addr.index = bad_index[i];
+		assert_int_not_equal(frontend_set_vring_num(frontend, bad_index[i], 16), 0);
+		assert_int_not_equal(frontend_set_vring_base(frontend, bad_index[i], 0), 0);
+		assert_int_not_equal(frontend_set_vring_enable(frontend, bad_index[i], 1), 0);
+		assert_int_not_equal(frontend_set_vring_addr(frontend, &addr), 0);
+		assert_int_not_equal(frontend_set_vring_num(frontend, 0, bad_num[i]), 0);
+	}
+	for (unsigned int i = 0; i < 5; i++) {
+		assert_int_not_equal(
+		    frontend_set_vring_kick(frontend, bad_index[i], guest->ring[0].kick), 0);
+		assert_int_not_equal(
+		    frontend_set_vring_call(frontend, bad_index[i], guest->ring[0].call), 0);
+		assert_int_not_equal(
+		    frontend_set_vring_err(frontend, bad_index[i], guest->ring[0].err), 0);
+	}
+	assert_int_not_equal(frontend_set_vring_base(frontend, 0, 65536), 0);
+	assert_int_not_equal(frontend_set_vring_enable(frontend, 0, 2), 0);
+}
+
+/* Features that weren't offered aren't negotiated ("VHOST_USER_SET_FEATURES", "…PROTOCOL…"). */
+static void features_not_offered_are_refused(void **state)
+{
+	struct bed_guest *guest = bed_new(NULL);
+	struct frontend *frontend = &guest->frontend;
+	uint64_t features, protocol;
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	features = frontend_get_features(frontend);
+	protocol = frontend_get_protocol_features(frontend);
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		uint64_t one = 1ull << bit;
+
+		assert_int_equal(frontend_set_features(frontend, one) == 0, !!(features & one));
+		/* With REPLY_ACK, or there would be no answer. */
+		assert_int_equal(frontend_set_protocol_features(
+				     frontend, one | 1ull << FE_PROTOCOL_REPLY_ACK) == 0,
+		                 !!(protocol & one));
+	}
+}
+
+/* issue 3: what has to be offered, and QEMU's num_vqs=4 needs as many vrings. */
+static void what_is_offered(void **state)
+{
+	struct bed_guest *guest = bed_new(NULL);
+	uint64_t wanted = 1ull << DRIVER_F_VERSION_1 | 1ull << DRIVER_F_EVENT_IDX |
+	                  1ull << DRIVER_F_INDIRECT_DESC | 1ull << DRIVER_F_IN_ORDER |
+	                  1ull << FE_F_PROTOCOL_FEATURES;
+
+	(void)state;
+	assert_int_equal(frontend_get_features(&guest->frontend) & wanted, wanted);
+	assert_int_equal(frontend_get_protocol_features(&guest->frontend),
+	                 1ull << FE_PROTOCOL_MQ | 1ull << FE_PROTOCOL_REPLY_ACK |
+	                     1ull << FE_PROTOCOL_BACKEND_REQ | 1ull << FE_PROTOCOL_CONFIG |
+	                     1ull << FE_PROTOCOL_CONFIGURE_MEM_SLOTS);
+	assert_true(frontend_get_queue_num(&guest->frontend) >= 4);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    BED_TEST(a_message_may_be_split_anywhere),
+	    BED_TEST(a_message_may_come_byte_by_byte),
+	    BED_TEST(descriptors_may_come_with_any_byte_of_the_header),
+	    BED_TEST(descriptors_with_the_payload_are_not_taken),
+	    BED_TEST(descriptors_stay_with_their_message),
+	    BED_TEST(a_write_of_two_messages_gives_its_descriptors_to_the_first),
+	    BED_TEST(too_many_descriptors_close_the_connection),
+	    BED_TEST(too_many_descriptors_in_pieces_close_the_connection),
+	    BED_TEST(half_a_message_leaves_nothing),
+	    BED_TEST(a_frontend_that_reads_no_answers_harms_nobody),
+	    BED_TEST(fields_out_of_range_are_refused),
+	    BED_TEST(features_not_offered_are_refused),
+	    BED_TEST(what_is_offered),
+	};
+
+	return BED_RUN(tests);
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""The nested backend with a person at a terminal: log in, ^C to the guest, the
+escape key's commands, and the terminal as it was before on every way out."""
+
+import os
+import pathlib
+import signal
+
+from harness import BOOT_SECONDS, DAEMON, check, check_equal, exists, listening, process_state
+from harness import processes_with, run, wait
+
+NONBLOCK = 0o4000
+
+
+class Terminal:
+    """The daemon in a terminal, started anew for each way out."""
+
+    def __init__(self, case):
+        self.case = case
+        self.tmux = case.tmux()
+        self.before = self.tmux.settings()
+        self.path = case.dir / 'con.sock'
+        self.sockets = [f'{self.path}0']
+        self.ends = 0
+
+    def start(self):
+        """Types the command; returns the daemon's pid."""
+        self.tmux.type(f'{DAEMON} --socket-path={self.path}', 'Enter')
+        option = f'--socket-path={self.path}'
+        pid, = wait('the daemon runs', lambda: processes_with(option))
+        wait('the daemon listens', lambda: self.sockets[0] in listening(pid))
+        wait('the terminal is raw', lambda: self.tmux.settings() != self.before)
+        return pid
+
+    def ended(self, pid):
+        """The shell is back, as it was."""
+        wait('the daemon ends', lambda: not exists(pid))
+        # Not in one line with the command: the shell goes on in its line when
+        # the command is only stopped.
+        self.ends += 1
+        self.tmux.type(f'echo "end {self.ends} with $?"', 'Enter')
+        self.tmux.expect(rf'^end {self.ends} with 0$')
+        check(not os.path.lexists(self.sockets[0]), 'the socket is still there')
+        check_equal(self.tmux.settings(), self.before, 'the terminal\'s settings after')
+
+
+def nested(case):
+    terminal = Terminal(case)
+    tmux = terminal.tmux
+
+    pid = terminal.start()
+    tmux.expect(r'Ctrl-\]')
+    info = pathlib.Path(f'/proc/{pid}/fdinfo/0').read_text()
+    flags = int(info.split('flags:')[1].split()[0], 8)
+    check(not flags & NONBLOCK, 'the terminal\'s open file was set non-blocking')
+    guest = case.guest(terminal)
+    tmux.expect(r'guest login: ', seconds=BOOT_SECONDS)
+    tmux.type('root', 'Enter')
+    tmux.expect(r'^guest# ')
+    tmux.type('echo $((40 + 2)); sleep 1000', 'Enter')
+    tmux.expect(r'^42$')
+    tmux.expect(r'sleep 1000$')
+    tmux.type('', 'C-c')
+    tmux.type('echo after $((50 + 2))', 'Enter')
+    tmux.expect(r'^after 52$')
+
+    # All keys are the guest's: ^C, ^Z, ^\ and, by the escape key twice, ^].
+    tmux.type('stty raw -echo; echo raw $((60 + 2)); head -c 4 | od -An -tx1; stty sane', 'Enter')
+    tmux.expect(r'^raw 62$')
+    tmux.type('', 'C-c', 'C-z', 'C-\\', 'C-]', 'C-]')
+    tmux.expect(r' 03 1a 1c 1d$')
+
+    # From here in a program that asks the terminal nothing, unlike the guest's
+    # shell: the answer would come between two keys of ours, or to the outer shell.
+    tmux.type('echo cat $((70 + 2)); cat', 'Enter')
+    tmux.expect(r'^cat 72$')
+    tmux.type('first', 'Enter')
+    tmux.expect(r'^first$', count=2)
+
+    # The escape key and ?: help.
+    helped = tmux.screen().count('Ctrl-]')
+    tmux.type('', 'C-]')
+    tmux.type('?')
+    wait('help on the screen', lambda: tmux.screen().count('Ctrl-]') > helped)
+    tmux.type('helped', 'Enter')
+    tmux.expect(r'^helped$', count=2)
+
+    # Stopped by another, the terminal is the shell's; gone on, it is ours.
+    raw = tmux.settings()
+    os.kill(pid, signal.SIGTSTP)
+    wait('the daemon is stopped', lambda: process_state(pid) == 'T')
+    tmux.expect(r'Stopped')
+    check_equal(tmux.settings(), terminal.before, 'the terminal\'s settings while stopped')
+    tmux.type('fg', 'Enter')
+    wait('the terminal is raw again', lambda: tmux.settings() == raw)
+    tmux.type('resumed', 'Enter')
+    tmux.expect(r'^resumed$', count=2)
+
+    # The VMM gone and a new one: the person stays where they are.
+    guest.kill()
+    check(exists(pid), 'the daemon ended with the guest')
+    tmux.type('', 'C-]', '.')
+    terminal.ended(pid)
+
+    pid = terminal.start()
+    guest = case.guest(terminal)
+    tmux.expect(r'guest login: ', count=2, seconds=BOOT_SECONDS)
+    guest.kill()
+    case.guest(terminal)
+    tmux.expect(r'guest login: ', count=3, seconds=BOOT_SECONDS)
+    os.kill(pid, signal.SIGTERM)
+    terminal.ended(pid)
+
+    pid = terminal.start()
+    os.kill(pid, signal.SIGINT)
+    terminal.ended(pid)
+
+    # The terminal hangs up.
+    pid = terminal.start()
+    tmux.command('kill-session')
+    wait('the daemon ends with its terminal', lambda: not exists(pid))
+    check(not os.path.lexists(terminal.sockets[0]), 'the socket is still there after a hangup')
+
+
+run(nested)

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Holds the nested backend in a terminal: raw while it works and as it was before on every way out,
+ * all keys for the guest but those after Ctrl-].
+ *
+ * The program makes itself the leader of a session, so that a pseudo-terminal can be its own.
+ */
+#include "unit.h"
+
+#include "backends/terminal.h"
+#include "nested_fixture.h"
+
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct nested_fixture f;
+static int master, slave, saved_err, null_err;
+static struct termios before;
+
+static void open_terminal(void)
+{
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	fcntl(master, F_SETFD, FD_CLOEXEC);
+	fcntl(slave, F_SETFD, FD_CLOEXEC);
+	assert_int_equal(ioctl(slave, TIOCSCTTY, 1), 0);
+	assert_int_equal(tcgetattr(slave, &before), 0);
+	fcntl(master, F_SETFL, O_NONBLOCK);
+	/* The line's end that it writes to standard error as it goes. */
+	saved_err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
+	null_err = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	dup2(null_err, STDERR_FILENO);
+}
+
+static void give_stderr_back(void)
+{
+	if (saved_err <= 0)
+		return;
+	dup2(saved_err, STDERR_FILENO);
+	close(saved_err);
+	close(null_err);
+	saved_err = 0;
+}
+
+/* Also after a failure, which would be told to nobody. */
+static int teardown(void **state)
+{
+	give_stderr_back();
+	return resources_teardown(state);
+}
+
+static void close_terminal(void)
+{
+	give_stderr_back();
+	if (master >= 0)
+		close(master);
+	close(slave);
+}
+
+#define HINT "\r\n[vhost-user-console: Ctrl-] . ends, Ctrl-] ? shows help]\r\n"
+#define HELP                                                                                       \
+	"\r\n[vhost-user-console: Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows "      \
+	"this]\r\n"
+
+static void expect_text(const char *text)
+{
+	nested_expect_output(&f, master, text, strlen(text));
+}
+
+static void set_up(void)
+{
+	open_terminal();
+	nested_fixture_init(&f, slave, slave, 4096, 1024);
+	expect_text(HINT);
+}
+
+static bool is_as_before(void)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(slave, &now), 0);
+	return now.c_iflag == before.c_iflag && now.c_oflag == before.c_oflag &&
+	       now.c_cflag == before.c_cflag && now.c_lflag == before.c_lflag &&
+	       memcmp(now.c_cc, before.c_cc, sizeof(now.c_cc)) == 0;
+}
+
+static bool is_raw(void)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(slave, &now), 0);
+	return !(now.c_lflag & (ICANON | ECHO | ISIG | IEXTEN)) && !(now.c_oflag & OPOST) &&
+	       !(now.c_iflag & (ICRNL | IXON | ISTRIP));
+}
+
+static void tear_down(void)
+{
+	nested_fixture_deinit(&f);
+	if (master >= 0)
+		assert_true(is_as_before());
+	close_terminal();
+}
+
+static void type(const char *keys, size_t len)
+{
+	assert_int_equal(write(master, keys, len), len);
+}
+
+TEST(the_terminal_is_raw_meanwhile_and_as_before_afterwards)
+{
+	set_up();
+	assert_true(is_raw());
+	tear_down();
+}
+
+TEST(all_keys_go_to_the_guest)
+{
+	static const char keys[] = "ls\r\x03\x1a\x1c\x04\x11\x13\x7f\x1b[A\xff\t";
+
+	set_up();
+	type(keys, sizeof(keys) - 1);
+	nested_expect_input(&f, keys, sizeof(keys) - 1);
+	assert_int_equal(f.quits, 0);
+	tear_down();
+}
+
+TEST(output_comes_out_as_it_is)
+{
+	static const char text[] = "a\nb\r\nc\x07\x1b[2J\xe2\x82\xac";
+
+	set_up();
+	nested_guest_writes(&f, text, sizeof(text) - 1);
+	expect_text(text);
+	tear_down();
+}
+
+/* What is typed, what the guest gets of it, what is shown, and how often the end is asked for. */
+static const struct {
+	const char *keys, *input, *shown;
+	unsigned int quits;
+} commands[] = {
+    {"\x1d.", "", "", 1},
+    {"\x1d\x1d", "\x1d", "", 0},
+    {"\x1d?", "", HELP, 0},
+    {"ab\x1d\x1d"
+     "cd",
+     "ab\x1d"
+     "cd",
+     "", 0},
+    {"a\x1d.b", "ab", "", 1},
+    {"\x1d\x1d.", "\x1d.", "", 0},
+    {"\x1d\x1d\x1d.", "\x1d", "", 1},
+    {"?.", "?.", "", 0},
+};
+
+TEST(escape_commands_in_one_piece_and_key_by_key)
+{
+	for (size_t i = 0; i < 2 * ROWS(commands); i++) {
+		const char *keys = commands[i / 2].keys;
+		bool by_key = i % 2;
+
+		set_up();
+		for (const char *at = keys; by_key && *at; at++) {
+			type(at, 1);
+			turn_some(f.loop);
+		}
+		if (!by_key)
+			type(keys, strlen(keys));
+		nested_expect_input(&f, commands[i / 2].input, strlen(commands[i / 2].input));
+		expect_text(commands[i / 2].shown);
+		turn_until(f.loop, f.quits >= commands[i / 2].quits);
+		assert_int_equal(f.quits, commands[i / 2].quits);
+		tear_down();
+	}
+}
+
+/* Otherwise nobody could end it: the keys are read, and those that don't fit are dropped. */
+TEST(a_guest_that_takes_no_input_does_not_keep_the_person_from_ending)
+{
+	static char keys[2000];
+
+	set_up();
+	memset(keys, 'x', sizeof(keys));
+	type(keys, sizeof(keys));
+	turn_until(f.loop, byte_ring_free(&f.output.port.input) == 0);
+	type("\x1d.", 2);
+	turn_until(f.loop, f.quits > 0);
+	tear_down();
+}
+
+TEST(what_is_pasted_waits_for_a_guest_that_takes_it_slowly)
+{
+	static char keys[4000], got[4000];
+	size_t typed = 0, done = 0;
+
+	set_up();
+	support_fill_pattern(keys, sizeof(keys), 0);
+	while (done < sizeof(keys)) {
+		ssize_t n = write(master, keys + typed, sizeof(keys) - typed);
+
+		typed += n > 0 ? (size_t)n : 0;
+		turning_step(f.loop, UINT64_MAX, "");
+		done += nested_guest_takes(&f, got + done, 3);
+	}
+	assert_memory_equal(got, keys, sizeof(keys));
+	tear_down();
+}
+
+TEST(the_size_of_the_window_is_told_when_it_changes)
+{
+	struct winsize size = {.ws_col = 132, .ws_row = 43};
+
+	set_up();
+	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+	f.backend->ops->resize(f.backend);
+	f.backend->ops->resize(f.backend);
+	assert_int_equal(f.resizes, 1);
+	assert_int_equal(f.output.port.cols, 132);
+	assert_int_equal(f.output.port.rows, 43);
+	tear_down();
+}
+
+TEST(another_key_after_the_escape_is_no_input_and_no_end)
+{
+	set_up();
+	type("\x1dx", 2);
+	turn_some(f.loop);
+	nested_expect_input(&f, "", 0);
+	assert_int_equal(f.quits, 0);
+	type("y", 1);
+	nested_expect_input(&f, "y", 1);
+	tear_down();
+}
+
+TEST(the_shared_open_file_is_not_made_non_blocking)
+{
+	set_up();
+	assert_int_equal(fcntl(slave, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFL) & O_NONBLOCK, 0);
+	tear_down();
+}
+
+TEST(a_suspended_process_gives_the_terminal_back_and_takes_it_again)
+{
+	set_up();
+	for (unsigned int i = 0; i < 3; i++) {
+		f.backend->ops->suspend(f.backend);
+		assert_true(is_as_before());
+		f.backend->ops->resume(f.backend);
+		assert_true(is_raw());
+	}
+	type("x", 1);
+	nested_expect_input(&f, "x", 1);
+	tear_down();
+}
+
+TEST(what_was_changed_while_suspended_is_what_is_restored)
+{
+	struct termios changed;
+
+	set_up();
+	f.backend->ops->suspend(f.backend);
+	assert_int_equal(tcgetattr(slave, &changed), 0);
+	changed.c_lflag &= ~(tcflag_t)ECHO;
+	assert_int_equal(tcsetattr(slave, TCSANOW, &changed), 0);
+	f.backend->ops->resume(f.backend);
+	before = changed;
+	tear_down();
+}
+
+TEST(the_hangup_of_the_terminal_ends_the_program)
+{
+	set_up();
+	turn_some(f.loop);
+	close(master);
+	master = -1;
+	turn_until(f.loop, f.quits > 0);
+	tear_down();
+}
+
+TEST(a_terminal_that_takes_nothing_does_not_hold_the_end)
+{
+	static char bytes[4096];
+
+	set_up();
+	memset(bytes, 'x', sizeof(bytes));
+	for (unsigned int i = 0; i < 20; i++) {
+		nested_guest_writes(&f, bytes, sizeof(bytes));
+		turn_some(f.loop);
+	}
+	f.backend->ops->stop(f.backend);
+	/* Restoring waits until what was written is out (TCSADRAIN), so somebody has to read. */
+	turn_until(f.loop, read(master, bytes, sizeof(bytes)) < 0 && !f.backend);
+	tear_down();
+}
+
+/* Ways out in a child: the terminal is looked at by its parent. */
+
+static void leave_by_exit(void)
+{
+	exit(3);
+}
+
+static void leave_by_abort(void)
+{
+	abort();
+}
+
+static void leave_by_trap(void)
+{
+	raise(SIGTRAP);
+}
+
+TEST(the_terminal_is_restored_at_exit_and_at_a_crash)
+{
+	static void (*const ways[])(void) = {leave_by_exit, leave_by_abort, leave_by_trap};
+
+	for (size_t i = 0; i < ROWS(ways); i++) {
+		pid_t child;
+		int status;
+
+		open_terminal();
+		fflush(NULL);
+		child = fork();
+		if (child == 0) {
+			if (terminal_enter_raw(slave) < 0 || !is_raw())
+				_exit(1);
+			ways[i]();
+			_exit(2);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		if (!is_as_before())
+			fail_msg("way %zu: the terminal is left raw, status %#x", i, status);
+		/* It still ends as it would have. */
+		if (i == 0)
+			assert_int_equal(WEXITSTATUS(status), 3);
+		else
+			assert_int_equal(WTERMSIG(status), i == 1 ? SIGABRT : SIGTRAP);
+		close_terminal();
+	}
+}
+
+TEST(in_the_background_the_terminal_is_left_alone)
+{
+	pid_t child;
+	int status;
+
+	open_terminal();
+	child = fork();
+	if (child == 0) {
+		setpgid(0, 0);
+		if (terminal_enter_raw(slave) != 0)
+			_exit(1);
+		_exit(is_as_before() ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(is_as_before());
+	close_terminal();
+}
+
+TEST(entering_and_leaving_twice_does_no_harm)
+{
+	open_terminal();
+	terminal_leave_raw();
+	assert_true(is_as_before());
+	assert_int_equal(terminal_enter_raw(slave), 0);
+	assert_int_equal(terminal_enter_raw(slave), 0);
+	assert_true(is_raw());
+	terminal_leave_raw();
+	terminal_leave_raw();
+	assert_true(is_as_before());
+	close_terminal();
+}
+
+#undef UNIT
+#define UNIT(name) cmocka_unit_test_setup_teardown(name, resources_setup, teardown)
+
+static int run(void)
+{
+	const struct CMUnitTest tests[] = {
+	    UNIT(the_terminal_is_raw_meanwhile_and_as_before_afterwards),
+	    UNIT(all_keys_go_to_the_guest),
+	    UNIT(output_comes_out_as_it_is),
+	    UNIT(escape_commands_in_one_piece_and_key_by_key),
+	    UNIT(a_guest_that_takes_no_input_does_not_keep_the_person_from_ending),
+	    UNIT(what_is_pasted_waits_for_a_guest_that_takes_it_slowly),
+	    UNIT(the_size_of_the_window_is_told_when_it_changes),
+	    UNIT(another_key_after_the_escape_is_no_input_and_no_end),
+	    UNIT(the_shared_open_file_is_not_made_non_blocking),
+	    UNIT(a_suspended_process_gives_the_terminal_back_and_takes_it_again),
+	    UNIT(what_was_changed_while_suspended_is_what_is_restored),
+	    UNIT(the_hangup_of_the_terminal_ends_the_program),
+	    UNIT(a_terminal_that_takes_nothing_does_not_hold_the_end),
+	    UNIT(the_terminal_is_restored_at_exit_and_at_a_crash),
+	    UNIT(in_the_background_the_terminal_is_left_alone),
+	    UNIT(entering_and_leaving_twice_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		setsid();
+		signal(SIGHUP, SIG_IGN);
+		exit(run());
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Holds the edges of the network backend: how many clients there may be, where it listens, what is
+ * set on each connection so that dead clients are noticed, and a shortage of descriptors.
+ */
+#include "unit.h"
+
+#include "base/log.h"
+#include "network_fixture.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct network_fixture f;
+
+static void set_up(void)
+{
+	log_set_level(LOG_LEVEL_ERROR);
+	network_fixture_init(&f, 4096, 1024);
+}
+
+static void tear_down(void)
+{
+	network_fixture_deinit(&f);
+	log_set_level(LOG_LEVEL_INFO);
+}
+
+static void connect_all(int *clients, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		clients[i] = network_connect(&f, 0);
+		turn_until(f.loop, network_daemon_end(clients[i]) >= 0);
+	}
+}
+
+static void close_all(const int *clients, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		close(clients[i]);
+}
+
+static void assert_turned_away(int client)
+{
+	network_expect_text(&f, client, "vhost-user-console: too many clients\r\n");
+	turn_until(f.loop, network_is_closed(client));
+	close(client);
+}
+
+TEST(who_is_too_many_is_told_so_and_the_others_stay)
+{
+	int clients[SERVER_CLIENTS_MAX], more;
+
+	set_up();
+	connect_all(clients, SERVER_CLIENTS_MAX);
+	assert_turned_away(network_connect(&f, 0));
+	network_guest_writes(&f, 0, 100);
+	for (unsigned int i = 0; i < SERVER_CLIENTS_MAX; i++)
+		network_expect(&f, clients[i], 0, 100);
+	/* One goes, another may come. */
+	close(clients[0]);
+	turn_some(f.loop);
+	more = network_connect(&f, 0);
+	network_expect(&f, more, 0, 100);
+	close(more);
+	close_all(clients + 1, SERVER_CLIENTS_MAX - 1);
+	tear_down();
+}
+
+/* One that sends no more may long be gone. */
+TEST(the_place_of_a_half_closed_client_is_taken_over)
+{
+	int clients[SERVER_CLIENTS_MAX], more;
+
+	set_up();
+	connect_all(clients, SERVER_CLIENTS_MAX);
+	shutdown(clients[5], SHUT_WR);
+	turn_some(f.loop);
+	more = network_connect(&f, 0);
+	network_guest_writes(&f, 0, 100);
+	network_expect(&f, more, 0, 100);
+	turn_until(f.loop, network_is_closed(clients[5]));
+	close(more);
+	close_all(clients, SERVER_CLIENTS_MAX);
+	tear_down();
+}
+
+static int option_of(int fd, int level, int option)
+{
+	int value = -1;
+
+	getsockopt(fd, level, option, &value, &(socklen_t){sizeof(value)});
+	return value;
+}
+
+TEST(dead_clients_are_noticed_by_keepalive_and_a_timeout)
+{
+	int client, end;
+
+	set_up();
+	connect_all(&client, 1);
+	turn_some(f.loop);
+	end = network_daemon_end(client);
+	assert_true(option_of(end, SOL_SOCKET, SO_KEEPALIVE) > 0);
+	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_KEEPCNT), 3);
+	assert_in_range(option_of(end, IPPROTO_TCP, TCP_USER_TIMEOUT), 1000, 120000);
+	assert_int_equal(fcntl(end, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	close(client);
+	tear_down();
+}
+
+TEST(it_listens_at_its_address_only)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	set_up();
+	addr.sin_port = htons(f.tcp_port);
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	assert_int_equal(connect(fd, (void *)&addr, sizeof(addr)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+	tear_down();
+}
+
+static int silent_new(const char *address, uint16_t tcp_port)
+{
+	int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0), r;
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct backend *backend;
+
+	dup2(null, STDERR_FILENO);
+	r = network_new(&backend, f.loop, &f.output.port, address, tcp_port,
+	                &(struct client_protocol){0});
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(null);
+	return r;
+}
+
+TEST(where_it_cannot_listen_is_an_error_and_leaves_nothing)
+{
+	static const char *const wrong[] = {"", "localhost", "127.0.0", "300.0.0.1", "192.0.2.1"};
+	unsigned int files;
+
+	set_up();
+	files = network_open_files();
+	assert_errno(silent_new("127.0.0.1", f.tcp_port), EADDRINUSE);
+	for (size_t i = 0; i < ROWS(wrong); i++) {
+		/* "127.0.0" is a number to getaddrinfo(), of an address in loopback's net. */
+		if (strcmp(wrong[i], "127.0.0") != 0 && wrong[i][0])
+			assert_true(silent_new(wrong[i], f.tcp_port) < 0);
+	}
+	assert_int_equal(network_open_files(), files);
+	tear_down();
+}
+
+TEST(a_port_that_was_just_used_can_be_used_again)
+{
+	uint16_t tcp_port;
+	int client;
+
+	set_up();
+	tcp_port = f.tcp_port;
+	connect_all(&client, 1);
+	/* The daemon closes first: its end of the connection lingers in TIME_WAIT. */
+	f.backend->ops->stop(f.backend);
+	turn_until(f.loop, !f.backend);
+	close(client);
+	f.stops = 0;
+	assert_int_equal(network_new(&f.backend, f.loop, &f.output.port, "127.0.0.1", tcp_port,
+	                             &(struct client_protocol){0}),
+	                 0);
+	tear_down();
+}
+
+TEST(who_comes_during_a_shortage_of_descriptors_is_served_after_it)
+{
+	struct rlimit before, none;
+	int client, next;
+
+	set_up();
+	turn_some(f.loop);
+	client = network_connect(&f, 0);
+	next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){(rlim_t)next, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	network_guest_writes(&f, 0, 100);
+	turn_some(f.loop);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	network_expect(&f, client, 0, 100);
+	close(client);
+	tear_down();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    UNIT(who_is_too_many_is_told_so_and_the_others_stay),
+	    UNIT(the_place_of_a_half_closed_client_is_taken_over),
+	    UNIT(dead_clients_are_noticed_by_keepalive_and_a_timeout),
+	    UNIT(it_listens_at_its_address_only),
+	    UNIT(where_it_cannot_listen_is_an_error_and_leaves_nothing),
+	    UNIT(a_port_that_was_just_used_can_be_used_again),
+	    UNIT(who_comes_during_a_shortage_of_descriptors_is_served_after_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

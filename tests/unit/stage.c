@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Holds a reader's own buffer: what is delivered in any pieces is what was in the ring, encoded,
+ * with the line of a gap in its place, and never more than the buffer holds.
+ */
+#include "unit.h"
+
+#include "backends/stage.h"
+#include "turning.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RING  64u
+#define BYTES 128u
+
+static struct {
+	struct loop *loop;
+	struct watched_scope scope;
+	struct backend_device device;
+	struct byte_ring_state state;
+	uint8_t memory[RING];
+	struct output output;
+	struct reader reader;
+	struct stage stage;
+	uint8_t bytes[BYTES + 8];
+} f;
+
+static void on_wake(struct reader *reader)
+{
+	(void)reader;
+}
+
+static void on_pump(struct backend_device *device)
+{
+	(void)device;
+}
+
+static void set_up(void)
+{
+	memset(&f, 0, sizeof(f));
+	f.loop = turning_loop();
+	watched_scope_init(&f.scope, f.loop);
+	f.device.pump = on_pump;
+	f.output.port.device = &f.device;
+	byte_ring_init(&f.output.port.output, &f.state, f.memory, RING);
+	output_init(&f.output, &f.scope.scope);
+	reader_init(&f.reader, &f.output, on_wake);
+	memset(f.bytes + BYTES, 0xa5, 8);
+	stage_init(&f.stage, &f.reader, f.bytes, BYTES);
+}
+
+static void tear_down(void)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(f.bytes[BYTES + i], 0xa5);
+	reader_deinit(&f.reader);
+	watched_scope_end(&f.scope);
+	loop_free(f.loop);
+}
+
+static void guest_writes(const char *text)
+{
+	for (; *text; text++)
+		byte_ring_overwrite(&f.output.port.output, text, 1);
+}
+
+/* Delivers everything in pieces of at most `piece` bytes. */
+static void deliver(char *got, size_t size, size_t piece)
+{
+	size_t len = 0;
+
+	while (stage_pending(&f.stage)) {
+		void *bytes;
+		size_t n;
+
+		stage_fill(&f.stage);
+		n = stage_rest(&f.stage, &bytes);
+		assert_true(n > 0);
+		n = n < piece ? n : piece;
+		assert_true(len + n < size);
+		memcpy(got + len, bytes, n);
+		len += n;
+		stage_delivered(&f.stage, n);
+	}
+	got[len] = '\0';
+}
+
+TEST(bytes_come_out_as_they_are_in_any_pieces)
+{
+	for (size_t piece = 1; piece < 20; piece++) {
+		char got[256];
+
+		set_up();
+		guest_writes("The quick brown fox ");
+		deliver(got, sizeof(got), piece);
+		assert_string_equal(got, "The quick brown fox ");
+		guest_writes("jumps over the lazy dog and on and on and on");
+		deliver(got, sizeof(got), piece);
+		assert_string_equal(got, "jumps over the lazy dog and on and on and on");
+		assert_int_equal(f.reader.buffered, 0);
+		tear_down();
+	}
+}
+
+TEST(what_is_missing_is_told_where_it_is_missing)
+{
+	char got[256];
+
+	set_up();
+	guest_writes("0123456789012345678901234567890123456789012345678901234567890123");
+	guest_writes("abcd");
+	deliver(got, sizeof(got), 7);
+	assert_string_equal(got,
+	                    "\r\n[vhost-user-console: 4 bytes skipped]\r\n"
+	                    "456789012345678901234567890123456789012345678901234567890123abcd");
+	tear_down();
+}
+
+TEST(lines_of_ours_come_between_and_fit_or_not)
+{
+	char got[256], line[BYTES];
+
+	set_up();
+	memset(line, 'n', sizeof(line));
+	guest_writes("guest");
+	assert_true(stage_append(&f.stage, "[ours]", 6));
+	deliver(got, sizeof(got), 3);
+	assert_string_equal(got, "[ours]guest");
+	assert_true(stage_append(&f.stage, line, BYTES));
+	assert_false(stage_append(&f.stage, "x", 1));
+	deliver(got, sizeof(got), 100);
+	assert_int_equal(strlen(got), BYTES);
+	assert_true(stage_append(&f.stage, "x", 1));
+	deliver(got, sizeof(got), 1);
+	assert_string_equal(got, "x");
+	tear_down();
+}
+
+static void twice(struct stage *stage, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char pair[2] = {((const char *)bytes)[i], ((const char *)bytes)[i]};
+
+		assert_true(stage_append(stage, pair, 2));
+	}
+}
+
+TEST(bytes_that_grow_never_grow_beyond_the_buffer)
+{
+	char got[256];
+
+	set_up();
+	f.stage.encode = twice;
+	f.stage.growth = 2;
+	assert_true(stage_append(&f.stage, "!", 1));
+	guest_writes("0123456789012345678901234567890123456789012345678901234567890123");
+	deliver(got, sizeof(got), 5);
+	assert_int_equal(strlen(got), 1 + 2 * RING);
+	assert_int_equal(got[0], '!');
+	for (unsigned int i = 0; i < RING; i++) {
+		assert_int_equal(got[1 + 2 * i], '0' + i % 10);
+		assert_int_equal(got[2 + 2 * i], '0' + i % 10);
+	}
+	tear_down();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    UNIT(bytes_come_out_as_they_are_in_any_pieces),
+	    UNIT(what_is_missing_is_told_where_it_is_missing),
+	    UNIT(lines_of_ours_come_between_and_fit_or_not),
+	    UNIT(bytes_that_grow_never_grow_beyond_the_buffer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
