@@ -165,24 +165,27 @@ static void a_client_that_never_reads_never_holds_the_guest(void **state)
 	tcp_client_close(&client, false);
 }
 
-/* Nor does one that reads a little now and then: it is waited for again when it has caught up. */
+/*
+ * Nor does one that reads now and then, but less than the ring holds: it is waited for again when
+ * it has caught up, or has read that much in a row.
+ */
 static void a_client_that_reads_too_little_never_holds_the_guest(void **state)
 {
-	struct bed_guest *guest = new_network_guest(65536);
+	struct bed_guest *guest = new_network_guest(4 * MIB);
 	struct stream_check check = {0};
 	struct tcp_client client;
 
 	(void)state;
-	tcp_client_connect(&client, guest, 4096);
+	tcp_client_connect(&client, guest, 0);
 	bed_settle(guest->bed);
-	print(guest, 0, 16 * MIB);
-	for (unsigned int i = 0; i < 64; i++) {
+	print(guest, 0, 24 * MIB);
+	for (unsigned int i = 0; i < 32; i++) {
 		uint64_t before = guest->bed->turns;
 
 		/* Enough for the connection to take some more. */
-		tcp_client_read(&client, 100000);
+		tcp_client_read(&client, 120000);
 		check_piece(&client, &check);
-		print(guest, 16 * MIB + i * 65536, 65536);
+		print(guest, 24 * MIB + i * 65536, 65536);
 		assert_true(guest->bed->turns - before <= 12);
 	}
 	tcp_client_close(&client, false);
@@ -397,7 +400,8 @@ static void neither_of_two_clients_starves(void **state)
 			for (size_t k = 0; k < n; k++)
 				check_marked(bytes[k], read);
 	}
-	assert_true(read[0] > MIB && read[1] > MIB);
+	/* Their shares differ with what TCP brings of each; none has none. */
+	assert_true(read[0] > MIB / 4 && read[1] > MIB / 4);
 	for (unsigned int i = 0; i < 2; i++)
 		tcp_client_close(&clients[i], true);
 }

@@ -308,7 +308,7 @@ static void fields_out_of_range_are_refused(void **state)
 		assert_int_not_equal(frontend_set_vring_addr(frontend, &addr), 0);
 		assert_int_not_equal(frontend_set_vring_num(frontend, 0, bad_num[i]), 0);
 	}
-	for (unsigned int i = 0; i < 5; i++) {
+	for (unsigned int i = 0; i < 9; i++) {
 		assert_int_not_equal(
 		    frontend_set_vring_kick(frontend, bad_index[i], guest->ring[0].kick), 0);
 		assert_int_not_equal(
@@ -359,6 +359,27 @@ static void what_is_offered(void **state)
 	assert_true(frontend_get_queue_num(&guest->frontend) >= 4);
 }
 
+/*
+ * QEMU asks for the features again once it knows whether it takes CONFIG: a driver must not be
+ * offered what it would use through a configuration space that isn't there (notes, 2.1, 2).
+ */
+static void features_of_the_configuration_space_need_config(void **state)
+{
+	const uint64_t config = 1ull << FE_PROTOCOL_CONFIG;
+	struct bed_guest *guest = bed_new(NULL);
+	struct frontend *frontend = &guest->frontend;
+	uint64_t features = frontend_get_features(frontend);
+	uint64_t protocol = frontend_get_protocol_features(frontend);
+
+	(void)state;
+	frontend_set_protocol_features(frontend, protocol);
+	assert_int_equal(frontend_get_features(frontend), features);
+	frontend_set_protocol_features(frontend, protocol & ~config);
+	assert_int_equal(frontend_get_features(frontend), features & ~7ull);
+	frontend_set_protocol_features(frontend, protocol);
+	assert_int_equal(frontend_get_features(frontend), features);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -375,6 +396,7 @@ int main(void)
 	    BED_TEST(fields_out_of_range_are_refused),
 	    BED_TEST(features_not_offered_are_refused),
 	    BED_TEST(what_is_offered),
+	    BED_TEST(features_of_the_configuration_space_need_config),
 	};
 
 	return BED_RUN(tests);

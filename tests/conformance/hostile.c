@@ -341,6 +341,36 @@ static void a_turn_takes_a_bounded_amount(void **state)
 	}
 }
 
+/* The same of a receiveq: chains of many descriptors, and input for all of them. */
+static void a_turn_fills_a_bounded_amount(void **state)
+{
+	enum { CHAIN = 16, CHAINS = 2048 };
+	struct bed_guest *guest = bed_new(NULL);
+	struct driver_buffer buffers[CHAIN];
+	struct driver_queue *ring;
+	uint16_t used = 0;
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	ring = bed_ring(guest, BED_RECEIVE, 32768, 0);
+	for (unsigned int i = 0; i < CHAIN; i++)
+		buffers[i] = (struct driver_buffer){bed_bytes(guest, NULL, 1), 1, true};
+	for (unsigned int i = 0; i < CHAINS; i++)
+		assert_true(driver_add(ring, buffers, CHAIN, 0));
+	driver_kick(ring);
+	bed_settle(guest->bed);
+	test_backend_type(&guest->backend, bed_pattern(CHAIN * CHAINS), CHAIN * CHAINS);
+	for (unsigned int turns = 0; used < CHAINS; turns++) {
+		uint16_t now;
+
+		assert_true(turns < 1000);
+		bed_turn(guest->bed);
+		now = driver_load16(driver_used_idx(ring));
+		assert_true((uint16_t)(now - used) <= PORT_BUDGET_DESCS / CHAIN + 1);
+		used = now;
+	}
+}
+
 /* Another guest gets its turn in each turn, whatever the first one has to do. */
 static void a_flood_of_output_delays_nobody(void **state)
 {
@@ -419,6 +449,7 @@ int main(void)
 	    BED_TEST(a_thousand_connections_leave_nothing),
 	    BED_TEST(rings_scribbled_over_harm_nobody),
 	    BED_TEST(a_turn_takes_a_bounded_amount),
+	    BED_TEST(a_turn_fills_a_bounded_amount),
 	    BED_TEST(a_flood_of_output_delays_nobody),
 	    BED_TEST(a_flood_of_messages_delays_nobody),
 	    BED_TEST(a_flood_of_kicks_delays_nobody),

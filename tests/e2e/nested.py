@@ -40,7 +40,8 @@ class Terminal:
         # the command is only stopped.
         self.ends += 1
         self.tmux.type(f'echo "end {self.ends} with $?"', 'Enter')
-        self.tmux.expect(rf'^end {self.ends} with 0$')
+        # The prompt may come before what was typed or after it.
+        self.tmux.expect(rf'^(\$ )?end {self.ends} with 0$')
         check(not os.path.lexists(self.sockets[0]), 'the socket is still there')
         check_equal(self.tmux.settings(), self.before, 'the terminal\'s settings after')
 

@@ -98,7 +98,7 @@ TEST(a_client_that_reads_later_gets_everything_the_ring_holds)
 	int client;
 
 	network_fixture_init(&f, SIZE, 1024);
-	client = network_connect(&f, 4096);
+	client = network_connect(&f, 65536);
 	assert_int_equal(network_guest_writes(&f, 0, SIZE), SIZE);
 	turn_some(f.loop);
 	network_expect(&f, client, 0, SIZE);

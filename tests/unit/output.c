@@ -414,7 +414,7 @@ TEST(the_patience_does_not_wake_anybody_when_nobody_is_held)
 	write_bytes(SIZE);
 	assert_room(0);
 	read_bytes(&f.a, SIZE);
-	let_pass(3 * OUTPUT_PATIENCE_MS);
+	turn_until(f.loop, !f.output.patience.op.armed);
 	before = loop_completions(f.loop);
 	let_pass(3 * OUTPUT_PATIENCE_MS);
 	assert_int_equal(loop_completions(f.loop), before);

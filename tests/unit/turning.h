@@ -8,8 +8,6 @@
 #include "loop/loop.h"
 #include "support.h"
 
-#include <sched.h>
-
 /* Turns the loop until `condition` is true; support_die() if that takes too long. */
 #define turn_until(loop, condition)                                                                \
 	for (uint64_t give_up_at_ = support_now_ms() + support_deadline_ms(); !(condition);)       \
@@ -21,7 +19,6 @@ static inline void turning_step(struct loop *loop, uint64_t give_up_at, const ch
 		support_die("the ring has failed");
 	if (support_now_ms() > give_up_at)
 		support_die("waited in vain until %s", what);
-	sched_yield();
 }
 
 /* For what must not happen: enough turns for it to happen if it could. */
