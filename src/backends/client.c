@@ -144,7 +144,7 @@ static unsigned int gather_raw(struct client *client)
 		    client->line + client->line_sent,
 		    client->line_len - client->line_sent,
 		};
-	if (client->reader.missed == 0)
+	if (!reader_has_gap(&client->reader))
 		n += reader_spans(&client->reader, SEND_BYTES, &client->iov[n]);
 	return n;
 }
@@ -206,7 +206,7 @@ static bool has_output(const struct client *client)
 {
 	if (client->telnet)
 		return stage_pending(telnet_codec_stage(client->telnet));
-	return client->line_sent < client->line_len || reader_pending(&client->reader);
+	return client->line_sent < client->line_len || reader_has_news(&client->reader);
 }
 
 static void wait_for_room(struct client *client)
@@ -267,14 +267,26 @@ static void on_input(struct loop_op *op, int32_t res)
 	client_set_receive(client->set);
 }
 
+/* What one client may fill of the free room: as much is left for each other that waits. */
+static size_t fair_share(const struct client_set *set)
+{
+	size_t readable = 0;
+
+	list_for_each (link, &set->clients)
+		readable += container_of(link, struct client, link)->readable;
+	return byte_ring_free(&set->port->input) / MAX(readable, 1) + 1;
+}
+
 static void receive(struct client *client)
 {
+	size_t share = fair_share(client->set);
 	void *room;
-	size_t len = byte_ring_room(&client->set->port->input, &room);
+	size_t len = MIN(byte_ring_room(&client->set->port->input, &room), share);
 
 	if (client->telnet) {
 		room = client->received;
-		len = MIN(byte_ring_free(&client->set->port->input), sizeof(client->received));
+		len = MIN(MIN(byte_ring_free(&client->set->port->input), share),
+		          sizeof(client->received));
 	}
 	client->set->receiving = true;
 	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);

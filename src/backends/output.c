@@ -42,6 +42,11 @@ bool reader_pending(const struct reader *reader)
 	return reader->pos < byte_ring_head(ring_of(reader->output));
 }
 
+bool reader_has_news(const struct reader *reader)
+{
+	return reader_pending(reader) || reader->missed > 0;
+}
+
 /* Room. */
 
 /* How many bytes can be written without touching what is being sent or, with `wait`, waited for. */
@@ -102,7 +107,7 @@ static void release_if_room(struct output *output)
 
 static bool has_something_left(const struct reader *reader)
 {
-	return reader_pending(reader) || reader->buffered > 0;
+	return reader_has_news(reader) || reader->buffered > 0;
 }
 
 /* For how many ms more the reader is waited for, since `since`; 0 if it isn't any more. */
@@ -191,7 +196,7 @@ void output_wake(struct output *output)
 		struct reader *reader = reader_at(link);
 
 		catch_up(reader);
-		if (reader_pending(reader))
+		if (reader_has_news(reader))
 			reader->wake(reader);
 	}
 }
@@ -242,6 +247,12 @@ size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap)
 {
 	return (size_t)snprintf(line, READER_GAP_LINE_MAX,
 	                        "\r\n[vhost-user-console: %" PRIu64 " bytes skipped]\r\n", gap);
+}
+
+bool reader_has_gap(struct reader *reader)
+{
+	catch_up(reader);
+	return reader->missed > 0;
 }
 
 uint64_t reader_take_gap(struct reader *reader)

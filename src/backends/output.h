@@ -85,11 +85,17 @@ void reader_abandon(struct reader *reader);
 #define READER_GAP_LINE_MAX 96
 size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap);
 
-/* How many bytes before its place the reader has missed; it counts as told now. */
+/* Whether the reader has missed bytes before its place and hasn't been told. */
+bool reader_has_gap(struct reader *reader);
+
+/* How many; it counts as told now. */
 uint64_t reader_take_gap(struct reader *reader);
 
 /* Whether there is anything to read. */
 bool reader_pending(const struct reader *reader);
+
+/* Whether there is anything to tell: bytes, or that some are missing. */
+bool reader_has_news(const struct reader *reader);
 
 /* Up to `len` of the bytes to read next, in one or two pieces. Returns the number of pieces. */
 unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2]);

@@ -65,5 +65,5 @@ void stage_delivered(struct stage *stage, size_t len)
 
 bool stage_pending(const struct stage *stage)
 {
-	return stage->done < stage->len || reader_pending(stage->reader);
+	return stage->done < stage->len || reader_has_news(stage->reader);
 }

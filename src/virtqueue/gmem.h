@@ -43,7 +43,7 @@ struct gmem_mapping {
 
 struct gmem {
 	struct fault_guard guard; /* stands while there are mappings */
-	bool lost;                /* a file has become shorter, see above */
+	volatile bool lost;       /* a file has become shorter, see above */
 	unsigned int count;
 	unsigned int last_hit; /* the next address mostly lies where the one before did */
 	struct gmem_mapping mappings[GMEM_REGIONS_MAX];

@@ -256,8 +256,9 @@ static void receive_buffers_are_kicked_for_while_input_waits(void **state)
 
 /*
  * 2.7.10.1: a driver that publishes between the device's last look and its asking for kicks gives
- * no kick; the device has to look again. So here the driver has a thread of its own, and is always
- * a few buffers ahead: one that is overlooked stays, and nothing comes any more.
+ * no kick; the device has to look again. So here the driver has a thread of its own. Of each two
+ * buffers the second comes about when the device is done with the first, and then the driver waits
+ * for both: one that is overlooked stays for ever.
  */
 struct racing {
 	struct driver_queue *ring;
@@ -266,29 +267,35 @@ struct racing {
 	bool over;         /* atomic */
 };
 
-#define RACED 50000
+#define RACED 60000
+
+static void add_after(struct racing *racing, unsigned int delay)
+{
+	struct driver_buffer buffer = {racing->gpa, 1, false};
+
+	for (unsigned int i = 0; i < delay; i++)
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (driver_add(racing->ring, &buffer, 1, 0))
+		driver_kick(racing->ring);
+}
 
 static void *race(void *arg)
 {
 	struct racing *racing = arg;
-	struct driver_buffer buffer = {racing->gpa, 1, false};
 	struct driver_used used;
-	unsigned int added = 0, back = 0, before;
+	unsigned int added = 0, back = 0;
 
 	while (back < RACED && !__atomic_load_n(&racing->over, __ATOMIC_RELAXED)) {
-		before = added + back;
-		/* Without waiting for anything that the device does. */
-		if (added < RACED && added - back < 6 &&
-		    driver_add(racing->ring, &buffer, 1, added)) {
-			added++;
-			driver_kick(racing->ring);
+		if (added == back) {
+			add_after(racing, 0);
+			/* From at once to about the time of a turn. */
+			add_after(racing, added * 7 % 6000);
+			added += 2;
 		}
-		while (driver_harvest(racing->ring, &used))
-			back++;
-		__atomic_store_n(&racing->used, back, __ATOMIC_RELEASE);
-		/* There may be one processor for both. */
-		if (added + back == before)
-			sched_yield();
+		if (driver_harvest(racing->ring, &used))
+			__atomic_store_n(&racing->used, ++back, __ATOMIC_RELEASE);
+		else
+			sched_yield(); /* there may be one processor for both */
 	}
 	return NULL;
 }

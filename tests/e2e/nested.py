@@ -33,7 +33,7 @@ class Terminal:
         wait('the terminal is raw', lambda: self.tmux.settings() != self.before)
         return pid
 
-    def ended(self, pid):
+    def ended(self, pid, status=0):
         """The shell is back, as it was."""
         wait('the daemon ends', lambda: not exists(pid))
         # Not in one line with the command: the shell goes on in its line when
@@ -41,8 +41,9 @@ class Terminal:
         self.ends += 1
         self.tmux.type(f'echo "end {self.ends} with $?"', 'Enter')
         # The prompt may come before what was typed or after it.
-        self.tmux.expect(rf'^(\$ )?end {self.ends} with 0$')
-        check(not os.path.lexists(self.sockets[0]), 'the socket is still there')
+        self.tmux.expect(rf'^(\$ )?end {self.ends} with {status}$')
+        if status == 0:
+            check(not os.path.lexists(self.sockets[0]), 'the socket is still there')
         check_equal(self.tmux.settings(), self.before, 'the terminal\'s settings after')
 
 
@@ -116,6 +117,11 @@ def nested(case):
     pid = terminal.start()
     os.kill(pid, signal.SIGINT)
     terminal.ended(pid)
+
+    # A crash, as far as a handler can; the socket that is left is no matter.
+    pid = terminal.start()
+    os.kill(pid, signal.SIGSEGV)
+    terminal.ended(pid, status=128 + signal.SIGSEGV)
 
     # The terminal hangs up.
     pid = terminal.start()

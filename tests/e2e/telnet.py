@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""A person with a stock telnet: keys one by one, no double echo, ^C to the guest,
+and the window's size; and a client that speaks hardly any telnet, for the bytes
+on the wire."""
+
+import re
+import shutil
+
+from harness import BOOT_SECONDS, Failure, Skip, check, check_equal, run, wait
+
+IAC, SB, SE, WILL, DO, NAWS, ECHO, SGA = 255, 250, 240, 251, 253, 31, 1, 3
+
+
+class Person:
+    """Somebody in tmux, with telnet."""
+
+    def __init__(self, case, port):
+        self.tmux = case.tmux()
+        self.asked = 0
+        self.tmux.type(f'telnet localhost {port}', 'Enter')
+        self.tmux.expect(r'^Connected to ')
+
+    def window(self):
+        return self.tmux.command('display-message', '-p', '#{pane_height} #{pane_width}').strip()
+
+    def resize(self, rows, columns):
+        """Returns the window's size, which is tmux's affair."""
+        self.tmux.command('resize-window', '-x', str(columns), '-y', str(rows))
+        return wait('tmux resizes its window',
+                    lambda: self.window().endswith(f' {columns}') and self.window())
+
+    def size(self):
+        """What the guest takes the terminal's size for."""
+        self.asked += 1
+        self.tmux.type(f'echo "s$(({self.asked}))" $(stty size)', 'Enter')
+        pattern = re.compile(rf'^s{self.asked} (.*)$', re.MULTILINE)
+        return wait('stty size answers', lambda: pattern.search(self.tmux.screen()))[1].strip()
+
+    def wait_size(self, wanted, what):
+        seen = []
+
+        def right():
+            seen.append(self.size())
+            return seen[-1] == wanted
+        try:
+            wait(what, right)
+        except Failure:
+            check_equal(seen[-1:], [wanted], f'stty size in the guest, {what}')
+            raise
+
+
+def telnet(case):
+    if not shutil.which('telnet'):
+        raise Skip('no telnet')
+    daemon = case.daemon('--tcp-protocol=telnet')
+    before = daemon.resources()
+    person = Person(case, daemon.port)
+    tmux = person.tmux
+    guest = case.guest(daemon)
+    tmux.expect(r'guest login: ', seconds=BOOT_SECONDS)
+    tmux.type('root', 'Enter')
+    tmux.expect(r'^guest# ', seconds=BOOT_SECONDS)
+    check_equal(person.size(), person.window(), 'stty size at login')
+    for rows, columns in ((40, 100), (24, 80), (57, 133)):
+        person.wait_size(person.resize(rows, columns), 'after a resize')
+
+    # Each key is there once, and Enter is one key.
+    tmux.type('clear', 'Enter')
+    wait('the screen is clear', lambda: 'stty' not in tmux.command('capture-pane', '-p'))
+    tmux.type('echo single $((2 + 3))', 'Enter')
+    tmux.expect(r'^single 5$')
+    shown = r'\Aguest# echo single \$\(\(2 \+ 3\)\)\nsingle 5\nguest# ?\n*\Z'
+    wait('one echo, one answer, one prompt',
+         lambda: re.search(shown, tmux.command('capture-pane', '-p')))
+    # What doesn't end a line comes at once, and Enter alone reads as one line.
+    tmux.type('stty raw -echo; echo raw $((60 + 2)); head -c 3 | od -An -tx1; stty sane', 'Enter')
+    tmux.expect(r'^\s*raw 62$')
+    tmux.type('x', 'Enter')
+    tmux.type('y')
+    tmux.expect(r' 78 0d 79$')
+
+    tmux.type('echo sleep $((40 + 2)); sleep 1000', 'Enter')
+    tmux.expect(r'^sleep 42$')
+    tmux.type('', 'C-c')
+    tmux.type('echo after $((50 + 2))', 'Enter')
+    tmux.expect(r'^after 52$')
+
+    # A client that answers nothing: no option is on but what the server does by
+    # itself. It is asked, and sees the guest's 0xff doubled.
+    raw = case.client(daemon)
+    for verb, option in ((WILL, ECHO), (WILL, SGA), (DO, NAWS)):
+        check_first = bytes((IAC, verb, option))
+        raw.wait_data(18)
+        check(check_first in raw.data[:18], f'no {check_first!r} in {bytes(raw.data[:18])!r}')
+    # The prompt it finds, then a line of its own with telnet's line end.
+    raw.expect(rb'after 52\r\n')
+    raw.expect(rb'guest# ')
+    raw.send(b"printf '<a\\377b\\377\\377c>\\n'\r\0")
+    got, = raw.expect(rb'\r\n<(a[^\n]*c)>\r\n')
+    check_equal(bytes(got), b'a\xff\xffb\xff\xff\xff\xffc', 'bytes 0xff on the wire')
+    # So does a late one, to which it is history.
+    late = case.client(daemon)
+    got, = late.expect(rb'\r\n<(a[^\n]*c)>\r\n')
+    check_equal(bytes(got), b'a\xff\xffb\xff\xff\xff\xffc', 'bytes 0xff in the history')
+    late.reset()
+    # And the other way; the shell isn't reading then.
+    raw.send(b'stty raw -echo; echo raw $((70 + 2)); head -c 3 | od -An -tx1; stty sane\r\0')
+    raw.expect(rb'\nraw 72\n')
+    raw.send(b'\xff\xff1\xff\xff')
+    raw.expect(rb' ff 31 ff\n')
+    raw.expect(rb'guest# ')
+
+    # The window told last counts, until its client goes.
+    wanted = person.window()
+    check_equal(person.size(), wanted, 'stty size beside a client that told none')
+    raw.send(bytes((IAC, WILL, NAWS, IAC, SB, NAWS, 0, 111, 0, 44, IAC, SE)))
+    person.wait_size('44 111', 'of the second client')
+    raw.reset()
+    person.wait_size(wanted, 'after the second client has gone')
+
+    tmux.type('', 'C-]')
+    tmux.expect(r'^telnet> ?')
+    tmux.type('quit', 'Enter')
+    tmux.expect(r'^Connection closed\.')
+    guest.kill()
+    daemon.wait_resources(before, 'after the guest and the clients have gone')
+
+
+run(telnet)

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""A person logs in to a guest over a Unix socket, goes and comes back; who may
+connect is as the options say, and the socket goes with the daemon."""
+
+import os
+import socket
+import stat
+import struct
+
+from harness import Client, Stream, check, check_equal, listening, run, wait
+
+
+class UnixClient(Client):
+    """A client of one guest's console on its Unix socket."""
+
+    def __init__(self, case, path):
+        Stream.__init__(self, case, f'client{next(self._number)}')
+        self.socket = socket.socket(socket.AF_UNIX)
+        case.cleanup.callback(self.close)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 120, 0))
+        self.socket.connect(str(path))
+        self.start_reading()
+
+
+def start(case, name, mask, *arguments):
+    """The daemon and the socket for clients, which must go with the daemon. The
+    mask is the process's umask: the sockets' mode isn't its affair."""
+    path = case.dir / f'{name}.client'
+    daemon = case.daemon(f'--uds-path={path}', *arguments, backend='uds', name=name,
+                         preexec=lambda: os.umask(mask))
+    daemon.sockets.append(f'{path}0')
+    wait('the daemon listens for clients', lambda: f'{path}0' in listening(daemon.pid))
+    return daemon, f'{path}0'
+
+
+def check_modes(daemon, wanted):
+    for path in daemon.sockets:
+        mode = os.lstat(path).st_mode
+        check(stat.S_ISSOCK(mode), f'{path} is no socket')
+        check_equal(oct(stat.S_IMODE(mode)), oct(wanted), f'mode of {path}')
+
+
+def uds(case):
+    daemon, path = start(case, 'shared', 0o077, '--socket-mode=0660')
+    check_modes(daemon, 0o660)
+    daemon.stop()
+
+    daemon, path = start(case, 'private', 0o000)
+    check_modes(daemon, 0o600)
+    before = daemon.resources()
+    client = UnixClient(case, path)
+    guest = case.guest(daemon)
+    client.login()
+    running = daemon.resources()
+    check_equal(client.run('uname -n'), b'guest\r\n', 'uname -n in the guest')
+
+    # Gone, while the guest prints on; back, with what came meanwhile.
+    client.send(b'echo away $((40 + 2)); i=0; while [ $i -lt 2000 ]; do i=$((i+1)); '
+                b'echo line $i; done; echo back $((50 + 2))\r')
+    client.expect(rb'\naway 42\r\n')
+    client.close()
+    # Every client is sent what is kept, so this one sees all of it again.
+    client = UnixClient(case, path)
+    client.expect(rb'\naway 42\r\n((?:line \d+\r\n)*?)line 2000\r\nback 52\r\n', seconds=60)
+    start_of_lines = client.data.index(b'\naway 42\r\n') + len(b'\naway 42\r\n')
+    wanted = b''.join(b'line %d\r\n' % i for i in range(1, 2001))
+    check_equal(bytes(client.data[start_of_lines:start_of_lines + len(wanted)]) == wanted, True,
+                'the lines are complete for the client that came back')
+    client.expect(rb'guest# ')
+    check_equal(client.run('echo $((60 + 2))'), b'62\r\n', 'the shell after the client is back')
+    daemon.wait_resources(running, 'after a client has gone and one has come')
+
+    # Nobody there.
+    client.close()
+    guest.kill()
+    daemon.wait_resources(before, 'after the guest and the client have gone')
+
+    # SIGTERM with a client and a guest: `stop` looks for the sockets.
+    client = UnixClient(case, path)
+    guest = case.guest(daemon)
+    client.expect(rb'back 52\r\n')
+    client.login()
+    check(os.path.lexists(path), 'the socket for clients isn\'t there')
+    daemon.stop()
+    client.wait_end()
+    check(guest.running(), 'QEMU ended with the daemon')
+
+
+run(uds)
