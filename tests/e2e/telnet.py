@@ -50,6 +50,17 @@ class Person:
             raise
 
 
+def raw_input(person, number):
+    """The guest shows the next three bytes that it gets. The shell asks the
+    terminal where its cursor is; the answer goes to a line that isn't looked at."""
+    tmux = person.tmux
+    tmux.type(f'echo ask $(({number} + 1)); read x; stty raw -echo; echo raw $(({number} + 2)); '
+              'head -c 3 | od -An -tx1; stty sane', 'Enter')
+    tmux.expect(rf'^ask {number + 1}$')
+    tmux.type('', 'Enter')
+    tmux.expect(rf'^\s*raw {number + 2}$')
+
+
 def telnet(case):
     if not shutil.which('telnet'):
         raise Skip('no telnet')
@@ -74,11 +85,10 @@ def telnet(case):
     wait('one echo, one answer, one prompt',
          lambda: re.search(shown, tmux.command('capture-pane', '-p')))
     # What doesn't end a line comes at once, and Enter alone reads as one line.
-    tmux.type('stty raw -echo; echo raw $((60 + 2)); head -c 3 | od -An -tx1; stty sane', 'Enter')
-    tmux.expect(r'^\s*raw 62$')
+    raw_input(person, 60)
     tmux.type('x', 'Enter')
     tmux.type('y')
-    tmux.expect(r' 78 0d 79$')
+    tmux.expect(r' 78 0d 79\n\s*guest#')
 
     tmux.type('echo sleep $((40 + 2)); sleep 1000', 'Enter')
     tmux.expect(r'^sleep 42$')
@@ -89,23 +99,23 @@ def telnet(case):
     # A client that answers nothing: no option is on but what the server does by
     # itself. It is asked, and sees the guest's 0xff doubled.
     raw = case.client(daemon)
+    raw.wait_data(18)
+    asked = bytes(raw.data[:18])
     for verb, option in ((WILL, ECHO), (WILL, SGA), (DO, NAWS)):
-        check_first = bytes((IAC, verb, option))
-        raw.wait_data(18)
-        check(check_first in raw.data[:18], f'no {check_first!r} in {bytes(raw.data[:18])!r}')
+        check(bytes((IAC, verb, option)) in asked, f'no {verb} {option} in {asked!r}')
     # The prompt it finds, then a line of its own with telnet's line end.
     raw.expect(rb'after 52\r\n')
     raw.expect(rb'guest# ')
     raw.send(b"printf '<a\\377b\\377\\377c>\\n'\r\0")
-    got, = raw.expect(rb'\r\n<(a[^\n]*c)>\r\n')
+    _, got = raw.expect(rb'\r\n<(a[^\n]*c)>\r\n')
     check_equal(bytes(got), b'a\xff\xffb\xff\xff\xff\xffc', 'bytes 0xff on the wire')
     # So does a late one, to which it is history.
     late = case.client(daemon)
-    got, = late.expect(rb'\r\n<(a[^\n]*c)>\r\n')
+    _, got = late.expect(rb'\r\n<(a[^\n]*c)>\r\n')
     check_equal(bytes(got), b'a\xff\xffb\xff\xff\xff\xffc', 'bytes 0xff in the history')
     late.reset()
-    # And the other way; the shell isn't reading then.
-    raw.send(b'stty raw -echo; echo raw $((70 + 2)); head -c 3 | od -An -tx1; stty sane\r\0')
+    # And the other way.
+    raw_input(person, 70)
     raw.expect(rb'\nraw 72\n')
     raw.send(b'\xff\xff1\xff\xff')
     raw.expect(rb' ff 31 ff\n')
@@ -123,6 +133,12 @@ def telnet(case):
     tmux.expect(r'^telnet> ?')
     tmux.type('quit', 'Enter')
     tmux.expect(r'^Connection closed\.')
+    # Of a closed connection the daemon learns when it next has output for it; until
+    # then it could be a client that has only ended its input.
+    other = case.client(daemon)
+    other.send(b'echo other $((80 + 2))\r\0')
+    other.expect(rb'\nother 82\r\n')
+    other.reset()
     guest.kill()
     daemon.wait_resources(before, 'after the guest and the clients have gone')
 
