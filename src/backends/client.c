@@ -317,6 +317,9 @@ static void end_of_input(struct client *client, int32_t res)
 	client->readable = false;
 	if (res == 0 && !client->half_closed)
 		log_debug("%s: client %s sends no more", client->set->port->name, client->name);
+	/* Who sends no more may well be gone: nobody's window any more. */
+	if (res == 0)
+		window_resize(&client->set->windows, &client->window, 0, 0);
 	client->half_closed |= res == 0;
 	if (client->hung_up)
 		close_client(client, NULL);
