@@ -78,7 +78,9 @@ def telnet(case):
 
     # Each key is there once, and Enter is one key.
     tmux.type('clear', 'Enter')
-    wait('the screen is clear', lambda: 'stty' not in tmux.command('capture-pane', '-p'))
+    # With the prompt back: what is typed before that is echoed twice, by the guest itself.
+    wait('the screen has a prompt alone',
+         lambda: re.search(r'\Aguest# ?\n*\Z', tmux.command('capture-pane', '-p')))
     tmux.type('echo single $((2 + 3))', 'Enter')
     tmux.expect(r'^single 5$')
     shown = r'\Aguest# echo single \$\(\(2 \+ 3\)\)\nsingle 5\nguest# ?\n*\Z'
