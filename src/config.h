@@ -11,22 +11,36 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct port_config {
+	char *name; /* what the guest knows it by, or NULL */
+	bool data;  /* it loses nothing and may hold the guest up; otherwise it is a console */
+	const struct backend_kind *backend;
+	struct backend_place place;
+	char *log_path;   /* where to keep everything the guest prints there, or NULL */
+	uint64_t history; /* bytes of output that are kept: a power of two */
+};
+
 struct guest_config {
 	char *socket_path; /* where to listen for the frontend, or NULL */
 	int fd;            /* a socket to use instead, listening or connected, or -1 */
 	mode_t socket_mode;
-	gid_t socket_group; /* (gid_t)-1: as it comes */
-	const struct backend_kind *backend;
-	struct backend_place place;
-	char *log_path;          /* where to keep everything the guest prints, or NULL */
-	uint32_t max_queue_size; /* entries a vring: a power of two up to 32768 */
-	uint64_t history;        /* bytes of output that are kept: a power of two */
+	gid_t socket_group;        /* (gid_t)-1: as it comes */
+	uint32_t max_queue_size;   /* entries a vring: a power of two up to 32768 */
+	bool multiport;            /* offer VIRTIO_CONSOLE_F_MULTIPORT; else there is one port */
+	unsigned int max_ports;    /* the most the guest may have, those that are added later too */
+	struct port_config *ports; /* those it begins with, in the order of their numbers */
+	unsigned int ports_count;
 };
+
+/* The most ports of a guest. */
+#define CONFIG_PORTS_MAX 31u
 
 struct config {
 	struct guest_config *guests;
 	unsigned int guests_count;
 	enum log_level log_level;
+	bool resize_rows_first; /* what the guests take VIRTIO_CONSOLE_RESIZE for */
+	char *control_path;     /* of the control socket, or NULL */
 };
 
 #endif

@@ -296,6 +296,7 @@ static int start_guest(struct daemon *daemon, unsigned int i)
 static void log_ready(const struct config *config)
 {
 	const struct guest_config *first = &config->guests[0];
+	const struct port_config *port = &first->ports[0];
 	unsigned int last = config->guests_count - 1;
 	char frontends[128], clients[128] = "";
 
@@ -304,13 +305,13 @@ static void log_ready(const struct config *config)
 		         last);
 	else
 		snprintf(frontends, sizeof(frontends), "descriptor %d", first->fd);
-	if (first->backend->tcp)
+	if (port->backend->tcp)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s port %u to %u" : ", clients at %s port %u",
-		         first->place.address, first->place.tcp_port, first->place.tcp_port + last);
-	else if (first->backend->uds)
+		         port->place.address, port->place.tcp_port, port->place.tcp_port + last);
+	else if (port->backend->uds)
 		snprintf(clients, sizeof(clients),
-		         last ? ", clients at %s to %u" : ", clients at %s", first->place.uds_path,
+		         last ? ", clients at %s to %u" : ", clients at %s", port->place.uds_path,
 		         last);
 	log_info("ready for %u guest%s: frontends at %s%s", config->guests_count, last ? "s" : "",
 	         frontends, clients);

@@ -385,13 +385,13 @@ static void on_life_drained(struct loop_scope *scope)
 size_t guest_arena_size(const struct guest_config *config)
 {
 	return arena_round(2 * sizeof(struct byte_ring_state) + session_record_size(GUEST_VRINGS)) +
-	       arena_round(GUEST_INPUT_BYTES) + arena_round(config->history);
+	       arena_round(GUEST_INPUT_BYTES) + arena_round(config->ports[0].history);
 }
 
 /* Everything that must outlive the process, in the arena. */
 static struct session_record *lay_out(struct guest *guest, struct arena *arena)
 {
-	size_t history = guest->config->history;
+	size_t history = guest->config->ports[0].history;
 	struct byte_ring_state *states = arena_take(arena, 2 * sizeof(struct byte_ring_state) +
 	                                                       session_record_size(GUEST_VRINGS));
 
@@ -427,7 +427,7 @@ static void init_guest(struct guest *guest, struct arena *arena)
 
 static int start_port(struct guest *guest)
 {
-	const struct guest_config *config = guest->config;
+	const struct port_config *config = &guest->config->ports[0];
 	struct backend_port *port = &guest->output.port;
 	int r = 0;
 

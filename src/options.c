@@ -436,12 +436,9 @@ static bool insert_number(const char *pattern, unsigned int i, char **ret)
 	return asprintf(ret, "%.*s%u%s", (int)(place - pattern), pattern, i, place + 2) >= 0;
 }
 
-static bool fill_guest(const struct options *options, unsigned int i, struct guest_config *guest)
+static bool fill_port(const struct options *options, unsigned int i, struct port_config *port)
 {
-	*guest = (struct guest_config){
-	    .fd = options->fd,
-	    .socket_mode = options->socket_mode,
-	    .socket_group = options->socket_group,
+	*port = (struct port_config){
 	    .backend = options->backend,
 	    .place =
 		{
@@ -451,12 +448,27 @@ static bool fill_guest(const struct options *options, unsigned int i, struct gue
 		    .mode = options->socket_mode,
 		    .group = options->socket_group,
 		},
-	    .max_queue_size = (uint32_t)options->max_queue_size,
 	    .history = options->history,
 	};
+	return append_number(options->uds_path, i, &port->place.uds_path) &&
+	       insert_number(options->log_file, i, &port->log_path);
+}
+
+static bool fill_guest(const struct options *options, unsigned int i, struct guest_config *guest)
+{
+	*guest = (struct guest_config){
+	    .fd = options->fd,
+	    .socket_mode = options->socket_mode,
+	    .socket_group = options->socket_group,
+	    .max_queue_size = (uint32_t)options->max_queue_size,
+	    .max_ports = 1,
+	    .ports = calloc(1, sizeof(*guest->ports)),
+	};
+	if (!guest->ports)
+		return false;
+	guest->ports_count = 1;
 	return append_number(options->socket_path, i, &guest->socket_path) &&
-	       append_number(options->uds_path, i, &guest->place.uds_path) &&
-	       insert_number(options->log_file, i, &guest->log_path);
+	       fill_port(options, i, &guest->ports[0]);
 }
 
 static enum options_result make_config(const struct options *options, struct config *ret_config)
@@ -511,12 +523,20 @@ enum options_result options_parse(int argc, char **argv, struct config *ret_conf
 	return make_config(&options, ret_config);
 }
 
+static void free_guest(struct guest_config *guest)
+{
+	for (unsigned int i = 0; i < guest->ports_count; i++) {
+		free(guest->ports[i].place.uds_path);
+		free(guest->ports[i].log_path);
+	}
+	free(guest->ports);
+	free(guest->socket_path);
+}
+
 void options_free(struct config *config)
 {
 	for (unsigned int i = 0; i < config->guests_count; i++) {
-		free(config->guests[i].socket_path);
-		free(config->guests[i].place.uds_path);
-		free(config->guests[i].log_path);
+		free_guest(&config->guests[i]);
 	}
 	free(config->guests);
 	*config = (struct config){0};

@@ -33,8 +33,8 @@ static struct bed *current_bed;
 static int new_test_backend(struct backend **ret_backend, struct loop *loop,
                             struct backend_port *port, const struct backend_place *place)
 {
-	struct bed_guest *guest = container_of(
-	    container_of(place, const struct guest_config, place), struct bed_guest, config);
+	struct bed_guest *guest = container_of(container_of(place, const struct port_config, place),
+	                                       struct bed_guest, port);
 
 	test_backend_init(&guest->backend, loop, port);
 	*ret_backend = &guest->backend.backend;
@@ -69,8 +69,8 @@ static uint16_t newest_tcp_port(void)
 static int new_network_backend(struct backend **ret_backend, struct loop *loop,
                                struct backend_port *port, const struct backend_place *place)
 {
-	struct bed_guest *guest = container_of(
-	    container_of(place, const struct guest_config, place), struct bed_guest, config);
+	struct bed_guest *guest = container_of(container_of(place, const struct port_config, place),
+	                                       struct bed_guest, port);
 	int r = network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol);
 
 	if (r == 0)
@@ -168,8 +168,14 @@ struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options)
 	    .config =
 		{
 		    .fd = -1,
-		    .backend = options->network ? &network_kind : &test_kind,
 		    .max_queue_size = options->max_queue_size ? options->max_queue_size : 32768,
+		    .max_ports = 1,
+		    .ports = &guest->port,
+		    .ports_count = 1,
+		},
+	    .port =
+		{
+		    .backend = options->network ? &network_kind : &test_kind,
 		    .history = options->history ? options->history : 256 * 1024,
 		},
 	};

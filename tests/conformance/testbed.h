@@ -51,6 +51,7 @@ struct bed_guest {
 	struct bed *bed;
 	struct guest *guest;
 	struct guest_config config;
+	struct port_config port;
 	struct arena arena;
 	struct test_backend backend; /* unless `network` */
 	uint16_t tcp_port;           /* if `network` */

@@ -85,11 +85,11 @@ TEST(the_defaults_are_those_of_the_program_it_stands_in_for)
 	assert_int_equal(guest->fd, -1);
 	assert_int_equal(guest->socket_mode, 0600);
 	assert_int_equal(guest->socket_group, (gid_t)-1);
-	assert_string_equal(guest->backend->name, "nested");
-	assert_string_equal(guest->place.address, "127.0.0.1");
-	assert_int_equal(guest->place.tcp_port, 12345);
+	assert_string_equal(guest->ports[0].backend->name, "nested");
+	assert_string_equal(guest->ports[0].place.address, "127.0.0.1");
+	assert_int_equal(guest->ports[0].place.tcp_port, 12345);
 	assert_int_equal(guest->max_queue_size, 1024);
-	assert_int_equal(guest->history, 256 * 1024);
+	assert_int_equal(guest->ports[0].history, 256 * 1024);
 	options_free(&config);
 }
 
@@ -104,7 +104,7 @@ TEST(each_guest_has_its_number_in_path_and_port)
 
 		snprintf(path, sizeof(path), "/tmp/c%u", i);
 		assert_string_equal(config.guests[i].socket_path, path);
-		assert_int_equal(config.guests[i].place.tcp_port, 2000 + i);
+		assert_int_equal(config.guests[i].ports[0].place.tcp_port, 2000 + i);
 	}
 	options_free(&config);
 }
@@ -128,8 +128,8 @@ TEST(every_way_of_writing_an_option_means_the_same)
 		assert_silent();
 		assert_string_equal(config.guests[0].socket_path, "/s0");
 		assert_int_equal(config.guests[0].max_queue_size, 256);
-		assert_int_equal(config.guests[0].place.tcp_port, 99);
-		assert_string_equal(config.guests[0].backend->name, "network");
+		assert_int_equal(config.guests[0].ports[0].place.tcp_port, 99);
+		assert_string_equal(config.guests[0].ports[0].backend->name, "network");
 		options_free(&config);
 	}
 }
@@ -143,7 +143,7 @@ static uint64_t queue_size(void)
 
 static uint64_t history(void)
 {
-	return config.guests[0].history;
+	return config.guests[0].ports[0].history;
 }
 
 static uint64_t mode(void)
@@ -158,7 +158,7 @@ static uint64_t group(void)
 
 static uint64_t port(void)
 {
-	return config.guests[0].place.tcp_port;
+	return config.guests[0].ports[0].place.tcp_port;
 }
 
 static uint64_t count(void)
@@ -225,7 +225,7 @@ TEST(addresses_are_taken)
 
 		snprintf(line, sizeof(line), "-s /s --listen-address=%s", addresses[i]);
 		assert_int_equal(parse(line), OPTIONS_RUN);
-		assert_string_equal(config.guests[0].place.address, addresses[i]);
+		assert_string_equal(config.guests[0].ports[0].place.address, addresses[i]);
 		options_free(&config);
 	}
 }
@@ -247,11 +247,11 @@ TEST(paths_of_guests_have_their_numbers)
 
 		snprintf(line, sizeof(line), "%s -c 2", rows[i].line);
 		assert_int_equal(parse(line), OPTIONS_RUN);
-		assert_string_equal(config.guests[1].place.uds_path, rows[i].uds);
+		assert_string_equal(config.guests[1].ports[0].place.uds_path, rows[i].uds);
 		if (rows[i].log)
-			assert_string_equal(config.guests[1].log_path, rows[i].log);
+			assert_string_equal(config.guests[1].ports[0].log_path, rows[i].log);
 		else
-			assert_null(config.guests[1].log_path);
+			assert_null(config.guests[1].ports[0].log_path);
 		options_free(&config);
 	}
 }
@@ -271,8 +271,9 @@ TEST(clients_are_spoken_to_as_told)
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		assert_int_equal(parse(rows[i].line), OPTIONS_RUN);
-		assert_int_equal(config.guests[0].place.protocol.telnet, rows[i].telnet);
-		assert_int_equal(config.guests[0].place.protocol.break_is_sysrq, rows[i].sysrq);
+		assert_int_equal(config.guests[0].ports[0].place.protocol.telnet, rows[i].telnet);
+		assert_int_equal(config.guests[0].ports[0].place.protocol.break_is_sysrq,
+		                 rows[i].sysrq);
 		options_free(&config);
 	}
 }
