@@ -2,6 +2,7 @@
 #include "daemon.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -350,6 +351,7 @@ int daemon_run(const struct config *config)
 		stop(&daemon, false);
 	else
 		log_ready(config);
+	clock_start_is_over();
 	r = loop_run(daemon.loop);
 	if (r < 0) {
 		log_error("io_uring has failed: %s", strerror(-r));

@@ -390,7 +390,7 @@ int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_p
 	if (!nested)
 		return -ENOMEM;
 	nested->backend = (struct backend){.ops = &nested_ops, .port = port};
-	port->attended = true;
+	port->attended = 1;
 	r = open_both(nested);
 	if (r < 0) {
 		log_error("can't use standard input and output: %s", strerror(-r));

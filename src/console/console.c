@@ -66,7 +66,7 @@ void console_plug(struct console *console, unsigned int id, struct backend_port 
 	port_attach(&port->port, people, spill);
 	port->control.name = name;
 	port->control.console = !spill;
-	port->control.attended = people->attended;
+	port->control.attended = people->attended > 0;
 	port->control.cols = people->cols;
 	port->control.rows = people->rows;
 	if (console->record->driver_ready && id < console_ports_reach(console))
