@@ -20,7 +20,7 @@
 #define CONTROL_REQUEST_GUEST_MAX 65535u
 
 /* Long enough for every sentence that says why a request was refused, and its NUL. */
-#define CONTROL_REQUEST_ERROR_BYTES 512u
+#define CONTROL_REQUEST_ERROR_BYTES 1024u
 
 enum control_request_verb {
 	CONTROL_REQUEST_HELP,

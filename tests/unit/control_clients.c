@@ -110,6 +110,21 @@ TEST(a_client_that_goes_while_it_is_being_answered_does_no_harm)
 	control_fixture_deinit(&f);
 }
 
+/* Which the kernel tells as a reset, not as the end of input. */
+TEST(a_client_that_goes_without_reading_its_answer_does_no_harm)
+{
+	int client;
+
+	control_fixture_init(&f);
+	client = control_connect(&f);
+	control_send(&f, client, "list\n");
+	turn_until(f.loop, f.lists == 1);
+	turn_some(f.loop);
+	close(client);
+	turn_until(f.loop, f.control.count == 0);
+	control_fixture_deinit(&f);
+}
+
 TEST(many_clients_are_served_and_one_too_many_is_told_so)
 {
 	int clients[CONTROL_CLIENTS_MAX], more;
@@ -209,6 +224,24 @@ TEST(a_ticket_is_good_for_one_answer)
 	control_fixture_deinit(&f);
 }
 
+TEST(a_call_that_is_answered_has_no_good_ticket)
+{
+	int client;
+
+	control_fixture_init(&f);
+	client = control_connect(&f);
+	control_send(&f, client, "port-add 0 a\n");
+	control_expect(&f, client, "ok\n");
+	control_answer(&f.control, f.last_ticket, "late");
+	control_expect_nothing(&f, client);
+	control_send(&f, client, "port-add 0 no\n");
+	control_expect(&f, client, "error guest 0 says no to no\n");
+	control_answer(&f.control, f.last_ticket, "late");
+	control_expect_nothing(&f, client);
+	close(client);
+	control_fixture_deinit(&f);
+}
+
 TEST(an_answer_may_come_before_the_call_returns)
 {
 	int client;
@@ -290,10 +323,12 @@ int main(void)
 	    UNIT(a_client_that_reads_late_gets_all_answers_in_order),
 	    UNIT(a_half_closed_client_that_does_not_read_costs_little_and_gets_all),
 	    UNIT(a_client_that_goes_while_it_is_being_answered_does_no_harm),
+	    UNIT(a_client_that_goes_without_reading_its_answer_does_no_harm),
 	    UNIT(many_clients_are_served_and_one_too_many_is_told_so),
 	    UNIT(an_answer_may_come_later_and_the_next_request_waits_for_it),
 	    UNIT(answers_find_those_who_asked),
 	    UNIT(a_ticket_is_good_for_one_answer),
+	    UNIT(a_call_that_is_answered_has_no_good_ticket),
 	    UNIT(an_answer_may_come_before_the_call_returns),
 	    UNIT(a_client_that_goes_while_its_answer_is_due_is_closed_then),
 	    UNIT(it_can_stop_before_its_first_turn_and_twice),

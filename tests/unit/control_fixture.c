@@ -36,6 +36,7 @@ static enum control_verdict on_list(struct control *control, struct control_call
 static enum control_verdict on_call(struct control_fixture *f, struct control_call *call)
 {
 	f->guest = call->guest;
+	f->last_ticket = call->ticket;
 	snprintf(f->rest, sizeof(f->rest), "%s", call->rest);
 	if (strncmp(call->rest, "no", 2) == 0 && strncmp(call->rest, "now", 3) != 0)
 		return control_refuse(call, "guest %u says no to %s", call->guest, call->rest);

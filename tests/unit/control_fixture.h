@@ -20,6 +20,7 @@ struct control_fixture {
 	char rest[8192];     /* its SPEC or NAME */
 	uint64_t tickets[8]; /* of the calls that were left for later */
 	unsigned int later;
+	uint64_t last_ticket; /* of whatever call */
 };
 
 /*
