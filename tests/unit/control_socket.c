@@ -92,7 +92,7 @@ TEST(requests_may_come_in_any_two_pieces)
 	for (size_t at = 1; at < strlen(GLUED); at++) {
 		control_send_bytes(&f, client, GLUED, at);
 		turn_some(f.loop);
-		control_send(&f, client, GLUED + at);
+		control_send(&f, client, &GLUED[at]);
 		control_expect(&f, client, ANSWERS);
 	}
 	control_expect_nothing(&f, client);
@@ -108,7 +108,7 @@ TEST(requests_may_come_byte_by_byte)
 	f.list_bytes = 0;
 	client = control_connect(&f);
 	for (size_t at = 0; at < strlen(GLUED); at++) {
-		control_send_bytes(&f, client, GLUED + at, 1);
+		control_send_bytes(&f, client, &GLUED[at], 1);
 		turn_some(f.loop);
 	}
 	control_expect(&f, client, ANSWERS);
