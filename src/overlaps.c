@@ -14,12 +14,12 @@ enum sort {
 	SORT_NAME,   /* `number` is the guest's */
 	SORT_SINGLE, /* `text` is the backend's name */
 	SORT_TCP,    /* `text` is the address, `number` the port */
-	SORT_PATH
+	SORT_PATH    /* `number` is its hash, so that most are told apart at once */
 };
 
 struct thing {
 	enum sort sort;
-	uint32_t number;
+	uint64_t number;
 	const char *text;
 	const char *key; /* the option or key it was said with */
 	const struct port_config *config;
@@ -46,6 +46,19 @@ static const char *next_part(const char *path, size_t *ret_len)
 	} while (len == 1 && path[-1] == '.');
 	*ret_len = len;
 	return path - len;
+}
+
+/* FNV-1a, of the parts. */
+static uint64_t hash_path(const char *path)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	size_t len;
+
+	for (path = next_part(path, &len); len > 0; path = next_part(path + len, &len)) {
+		for (size_t i = 0; i < len; i++)
+			hash = (hash ^ (uint8_t)path[i]) * 0x100000001b3u;
+	}
+	return hash;
 }
 
 static int compare_paths(const char *a, const char *b)
@@ -99,7 +112,7 @@ static int compare_in_order(const void *a, const void *b)
 static void tell_value(const struct thing *thing, char *text, size_t size)
 {
 	if (thing->sort == SORT_TCP)
-		snprintf(text, size, "%u", thing->number);
+		snprintf(text, size, "%u", (unsigned int)thing->number);
 	else
 		snprintf(text, size, "%s", thing->text);
 }
@@ -155,6 +168,8 @@ static unsigned int list_port(const struct overlaps_port *port, struct thing *re
 		if (!all[i].text)
 			continue;
 		ret[n] = all[i];
+		if (all[i].sort == SORT_PATH)
+			ret[n].number = hash_path(all[i].text);
 		ret[n].config = config;
 		ret[n].guest = port->guest;
 		ret[n++].port = (int)port->number;
@@ -169,6 +184,7 @@ static unsigned int list_socket(const char *path, const char *key, unsigned int 
 		return 0;
 	*ret = (struct thing){
 	    .sort = SORT_PATH,
+	    .number = hash_path(path),
 	    .text = path,
 	    .key = key,
 	    .guest = guest,
@@ -199,10 +215,26 @@ static size_t most_things(const struct config *config)
 	return n;
 }
 
+/* Of those in order that are as the one before, the first guest's first; 0: there is none. */
+static size_t find_first(const struct thing *things, size_t n)
+{
+	size_t first = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		const struct thing *thing = &things[i], *best = &things[first];
+
+		if (compare(thing, thing - 1) == 0 &&
+		    (first == 0 || thing->guest < best->guest ||
+		     (thing->guest == best->guest && thing->port < best->port)))
+			first = i;
+	}
+	return first;
+}
+
 int overlaps_find(const struct config *config, struct overlap *ret_overlap)
 {
 	struct thing *things = calloc(most_things(config), sizeof(*things));
-	size_t n;
+	size_t n, found;
 
 	if (!things)
 		return -ENOMEM;
@@ -211,10 +243,9 @@ int overlaps_find(const struct config *config, struct overlap *ret_overlap)
 	for (unsigned int i = 0; i < config->guests_count; i++)
 		n += list_guest(config, i, &things[n]);
 	qsort(things, n, sizeof(*things), compare_in_order);
-	for (size_t i = 1; i < n && !ret_overlap->key; i++) {
-		if (compare(&things[i - 1], &things[i]) == 0)
-			tell(&things[i], &things[i - 1], ret_overlap);
-	}
+	found = find_first(things, n);
+	if (found > 0)
+		tell(&things[found], &things[found - 1], ret_overlap);
 	free(things);
 	return 0;
 }

@@ -25,7 +25,7 @@ struct overlaps_port {
 	unsigned int guest, number;
 };
 
-/* The first overlap within a configuration, in O(n log n). Returns 0 or -ENOMEM. */
+/* The first guest's first overlap in a configuration, in O(n log n). Returns 0 or -ENOMEM. */
 int overlaps_find(const struct config *config, struct overlap *ret_overlap);
 
 /* For a port that is added later: the first overlap with another port. */

@@ -265,11 +265,11 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	    .port = *defaults,
 	    .uds_path = defaults->place.uds_path,
 	    .log_path = defaults->log_path,
-	    .error = ret_error,
 	};
 	char *copy = strdup(text ? text : "");
 	bool ok;
 
+	spec.error = ret_error;
 	if (!copy)
 		return fail(&spec, "no memory");
 	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec) &&
