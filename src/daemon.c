@@ -317,14 +317,17 @@ static void log_ready(const struct config *config)
 	const struct guest_config *first = &config->guests[0];
 	const struct port_config *port = &first->ports[0];
 	unsigned int last = config->guests_count - 1;
-	char frontends[128], clients[128] = "";
+	char frontends[128], clients[128] = "", ports[32] = "";
 
 	if (first->socket_path)
 		snprintf(frontends, sizeof(frontends), last ? "%s to %u" : "%s", first->socket_path,
 		         last);
 	else
 		snprintf(frontends, sizeof(frontends), "descriptor %d", first->fd);
-	if (port->backend->tcp)
+	if (first->ports_count > 1)
+		snprintf(ports, sizeof(ports), " with %u ports%s", first->ports_count,
+		         last ? " each" : "");
+	else if (port->backend->tcp)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s port %u to %u" : ", clients at %s port %u",
 		         port->place.address, port->place.tcp_port, port->place.tcp_port + last);
@@ -332,8 +335,8 @@ static void log_ready(const struct config *config)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s to %u" : ", clients at %s", port->place.uds_path,
 		         last);
-	log_info("ready for %u guest%s: frontends at %s%s", config->guests_count, last ? "s" : "",
-	         frontends, clients);
+	log_info("ready for %u guest%s%s: frontends at %s%s", config->guests_count, last ? "s" : "",
+	         ports, frontends, clients);
 }
 
 int daemon_run(const struct config *config)

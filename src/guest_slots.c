@@ -155,6 +155,10 @@ int guest_add_port(struct guest *guest, const struct port_config *config, const 
 	}
 	while (id < guest->config->max_ports && guest_port_in_use(port_at(guest, id)))
 		id++;
+	if (config->history > guest->config->max_history) {
+		*ret_why = "it keeps more output than --history leaves room for";
+		return -EINVAL;
+	}
 	if (id == guest->config->max_ports || guest->stopping) {
 		*ret_why = "there is no number left for one more, see --max-ports";
 		return -ENOSPC;
