@@ -42,7 +42,7 @@ struct config {
 	struct guest_config *guests;
 	unsigned int guests_count;
 	enum log_level log_level;
-	char *control_path;     /* of the control socket, or NULL */
+	char *control_path; /* of the control socket, or NULL */
 	/*
 	 * What a port that is added later is unless it says otherwise, for port_spec_parse(): as
 	 * the general options have it, but for the paths, which are NULL: no two ports can have

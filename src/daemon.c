@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/unix_socket.h"
+#include "daemon_control.h"
 #include "guest.h"
 #include "loop/loop.h"
 
@@ -42,21 +43,33 @@ struct daemon {
 	int signal_fd;
 	struct daemon_guest *guests;
 	unsigned int started, stopped;
+	struct daemon_control control;
+	bool controlled; /* the control socket is at work */
 	bool stopping;
 	bool failed;
 };
 
-/* The end: guests, then the signals, then the loop. */
+/* The end: guests and the control socket, then the signals, then the loop. */
 
 static void stop_scope_if_done(struct daemon *daemon)
 {
-	if (daemon->stopping && daemon->stopped == daemon->started)
+	if (daemon->stopping && daemon->stopped == daemon->started && !daemon->controlled)
 		loop_scope_close(&daemon->scope);
+}
+
+static void on_control_stopped(struct daemon_control *control)
+{
+	struct daemon *daemon = container_of(control, struct daemon, control);
+
+	daemon->controlled = false;
+	stop_scope_if_done(daemon);
 }
 
 /* May be called again, without `finish`, to end sooner. */
 static void stop(struct daemon *daemon, bool finish)
 {
+	if (!daemon->stopping && daemon->controlled)
+		daemon_control_stop(&daemon->control);
 	daemon->stopping = true;
 	for (unsigned int i = 0; i < daemon->started; i++) {
 		unix_socket_remove(&daemon->guests[i].file);
@@ -83,8 +96,7 @@ static void on_guest_stopped(struct guest *guest)
 
 static void on_port_removed(struct guest *guest, const struct port_config *config)
 {
-	(void)guest;
-	(void)config;
+	daemon_control_port_removed(&daemon_of(guest)->control, config);
 }
 
 static void on_guest_quit(struct guest *guest, bool finish, bool failed)
@@ -245,6 +257,7 @@ static void deinit(struct daemon *daemon)
 	loop_free(daemon->loop);
 	for (unsigned int i = 0; daemon->guests && i < daemon->config->guests_count; i++)
 		guest_deinit(&daemon->guests[i].guest);
+	daemon_control_deinit(&daemon->control);
 	free(daemon->guests);
 	fd_close(&daemon->signal_fd);
 	arena_deinit(&daemon->arena);
@@ -312,6 +325,23 @@ static int start_guest(struct daemon *daemon, unsigned int i)
 	return r < 0 ? r : guest_start(guest, listen_fd, connected_fd);
 }
 
+static struct guest *find_guest(void *daemon, unsigned int index)
+{
+	return &((struct daemon *)daemon)->guests[index].guest;
+}
+
+static int start_control(struct daemon *daemon)
+{
+	int r;
+
+	if (!daemon->config->control_path)
+		return 0;
+	r = daemon_control_start(&daemon->control, daemon->config, daemon->loop, find_guest, daemon,
+	                         on_control_stopped);
+	daemon->controlled = r == 0;
+	return r;
+}
+
 static void log_ready(const struct config *config)
 {
 	const struct guest_config *first = &config->guests[0];
@@ -350,6 +380,8 @@ int daemon_run(const struct config *config)
 	}
 	for (unsigned int i = 0; i < config->guests_count && start == 0; i++)
 		start = start_guest(&daemon, i);
+	if (start == 0)
+		start = start_control(&daemon);
 	if (start < 0)
 		stop(&daemon, false);
 	else

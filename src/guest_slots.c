@@ -172,7 +172,8 @@ int guest_add_port(struct guest *guest, const struct port_config *config, const 
 	return 0;
 }
 
-int guest_remove_port(struct guest *guest, const char *name, const char **ret_why)
+int guest_remove_port(struct guest *guest, const char *name, const struct port_config **ret_config,
+                      const char **ret_why)
 {
 	struct guest_slot *slot = find_slot(guest, name);
 	unsigned int id;
@@ -188,7 +189,7 @@ int guest_remove_port(struct guest *guest, const char *name, const char **ret_wh
 	}
 	guest_device_follow_up(guest, console_transmitq_of(id),
 	                       console_unplug(&guest->console, id));
-	slot->removed = slot->port.config;
+	*ret_config = slot->removed = slot->port.config;
 	guest_port_stop(&slot->port, true);
 	guest_device_queue_answers(guest);
 	guest_device_queue(guest, console_transmitq_of(id));

@@ -7,7 +7,7 @@
 #define CONSOLE_CONSOLE_H
 
 #include "base/endian.h"
-#include "console/control.h"
+#include "console/handshake.h"
 #include "console/port.h"
 
 #include <stdint.h>
@@ -57,12 +57,12 @@ struct console_record {
 	bool driver_stopped;   /* the control transmitq has stopped */
 	uint16_t stopped_at;   /* and there */
 	uint32_t vrings_named; /* by the frontend, before the driver started; 0: it doesn't tell */
-	struct control_state ports[CONSOLE_PORTS_MAX];
+	struct handshake_state ports[CONSOLE_PORTS_MAX];
 };
 
 struct console_port {
 	struct port port;
-	struct control_port control;
+	struct handshake handshake;
 };
 
 struct console {

@@ -44,6 +44,7 @@ ROOMS = [
     ("guest_device", "guest"),
     ("guest_slots", "guest"),
     ("guest", "guest"),
+    ("daemon_control", "daemon"),
     ("daemon", "daemon"),
     ("main", "main"),
 ]
