@@ -112,6 +112,7 @@ static bool add_port(struct guest_config *guest, unsigned int i, const char *tex
 
 	if (!port_spec_parse(text, defaults, i, &guest->ports[guest->ports_count], what))
 		return fail(error, "--port=%s: %s", text ? text : "", what);
+	guest->max_history = MAX(guest->max_history, guest->ports[guest->ports_count].history);
 	guest->ports_count++;
 	return true;
 }
@@ -126,9 +127,13 @@ static bool fill_guest(const struct settings *settings, unsigned int i,
 	    .socket_mode = settings->socket_mode,
 	    .socket_group = settings->socket_group,
 	    .max_queue_size = settings->max_queue_size,
+	    .resize_rows_first = settings->resize_rows_first,
 	    .max_ports = MAX((unsigned int)settings->max_ports, ports_count),
 	    .ports = calloc(ports_count, sizeof(*guest->ports)),
 	};
+	/* Ports that are added later keep as much as the options say, or as any that are given. */
+	if (guest->max_ports > ports_count)
+		guest->max_history = settings->history;
 	guest->multiport = settings->ports_count > 0 || guest->max_ports > 1;
 	if (settings->socket_path)
 		guest->socket_path = values_append_number(settings->socket_path, i);
@@ -175,7 +180,6 @@ static bool fill_config(const struct settings *settings, struct config *config, 
 	struct port_config defaults;
 	bool ok;
 
-	config->resize_rows_first = settings->resize_rows_first;
 	config->control_path = settings->control_path ? strdup(settings->control_path) : NULL;
 	ok =
 	    make_defaults(settings, &defaults) && (config->control_path || !settings->control_path);

@@ -105,7 +105,7 @@ static uint64_t level(void)
 
 static uint64_t rows_first(void)
 {
-	return config.resize_rows_first;
+	return config.guests[0].resize_rows_first;
 }
 
 TEST(values_are_taken)
