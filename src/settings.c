@@ -112,6 +112,7 @@ static bool add_port(struct guest_config *guest, unsigned int i, const char *tex
 
 	if (!port_spec_parse(text, defaults, i, &guest->ports[guest->ports_count], what))
 		return fail(error, "--port=%s: %s", text ? text : "", what);
+	guest->max_history = MAX(guest->max_history, guest->ports[guest->ports_count].history);
 	guest->ports_count++;
 	return true;
 }
@@ -131,6 +132,9 @@ static bool fill_guest(const struct settings *settings, unsigned int i,
 	    .max_history = settings->history,
 	    .ports = calloc(ports_count, sizeof(*guest->ports)),
 	};
+	/* Ports that are added later keep as much as the options say, or as any that are given. */
+	if (guest->max_ports > ports_count)
+		guest->max_history = settings->history;
 	guest->multiport = settings->ports_count > 0 || guest->max_ports > 1;
 	if (settings->socket_path)
 		guest->socket_path = values_append_number(settings->socket_path, i);

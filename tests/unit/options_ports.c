@@ -81,6 +81,26 @@ TEST(numbers_are_kept_for_ports_added_later)
 	}
 }
 
+TEST(the_longest_history_is_known)
+{
+	static const struct {
+		const char *line;
+		uint64_t max_history;
+	} rows[] = {
+	    {"-s /s --history=64K", 65536},
+	    {"-s /s --history=64K --port history=4K --port history=8K,backend=null", 8192},
+	    {"-s /s --history=64K --port history=8K,backend=null --port history=4K", 8192},
+	    {"-s /s --history=64K --port history=4K --max-ports=2", 65536},
+	    {"-s /s --history=64K --port history=128K --max-ports=2", 131072},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(parse(rows[i].line), OPTIONS_RUN);
+		assert_int_equal(config.guests[0].max_history, rows[i].max_history);
+		options_free(&config);
+	}
+}
+
 /* What --control-socket's port-add begins with. */
 TEST(a_later_port_is_as_the_options_say_but_for_paths)
 {
@@ -261,6 +281,7 @@ int main(void)
 	    UNIT(ports_are_those_that_are_given),
 	    UNIT(one_port_that_is_given_is_a_port_too),
 	    UNIT(numbers_are_kept_for_ports_added_later),
+	    UNIT(the_longest_history_is_known),
 	    UNIT(a_later_port_is_as_the_options_say_but_for_paths),
 	    UNIT(the_log_is_as_quiet_as_any_port_needs),
 	    UNIT(there_are_up_to_31),
