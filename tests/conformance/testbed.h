@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-/* Before any header of the program's console room: both sides name the number of vrings. */
 #include "console_driver.h"
 #include "driver.h"
 #include "frontend.h"

@@ -145,13 +145,13 @@ static void held_receive_buffers_stay_away(void **state)
 
 	(void)state;
 	assert_true(console_driver_bring_up(&machine->console));
-	machine->console.hold_receive = true;
+	machine->console.port.hold_receive = true;
 	machine->fake.input = (const uint8_t *)"0123456789";
 	machine->fake.input_size = 10;
 	console_driver_await_input(&machine->console, 8);
 	frontend_barrier(&machine->frontend);
 	assert_int_equal(console_driver_collect(&machine->console), 8);
-	machine->console.hold_receive = false;
+	machine->console.port.hold_receive = false;
 	console_driver_post(&machine->console);
 	console_driver_await_input(&machine->console, 10);
 	assert_int_equal(console_driver_take_input(&machine->console, bytes, 3), 3);
