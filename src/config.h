@@ -27,6 +27,7 @@ struct guest_config {
 	gid_t socket_group;        /* (gid_t)-1: as it comes */
 	uint32_t max_queue_size;   /* entries a vring: a power of two up to 32768 */
 	bool multiport;            /* offer VIRTIO_CONSOLE_F_MULTIPORT; else there is one port */
+	bool resize_rows_first;    /* what the guest takes VIRTIO_CONSOLE_RESIZE for */
 	unsigned int max_ports;    /* the most the guest may have, those that are added later too */
 	struct port_config *ports; /* those it begins with, in the order of their numbers */
 	unsigned int ports_count;
