@@ -166,8 +166,9 @@ static void start_guest(struct bed_guest *guest, bool listens)
 
 	guest->guest = calloc(1, sizeof(*guest->guest));
 	if (!guest->guest || arena_init(&guest->arena, guest_arena_size(&guest->config)) < 0 ||
-	    guest_start(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
-	                index, listen_fd, connected_fd) < 0)
+	    guest_init(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
+	               index) < 0 ||
+	    guest_start(guest->guest, listen_fd, connected_fd) < 0)
 		support_die("guest %u can't be started", index);
 	if (listens)
 		connect_frontend(guest);
@@ -219,6 +220,7 @@ struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options)
 		    .max_ports = options->max_ports ? options->max_ports : count,
 		    .ports = guest->ports,
 		    .ports_count = count,
+		    .max_history = options->history ? options->history : 256 * 1024,
 		},
 	};
 	configure_ports(guest, options);
@@ -337,6 +339,7 @@ static void free_guest(struct bed_guest *guest)
 	for (unsigned int i = 0; i < BED_PORTS; i++)
 		test_backend_deinit(&guest->backends[i]);
 	arena_deinit(&guest->arena);
+	guest_deinit(guest->guest);
 	free(guest->guest);
 }
 
