@@ -172,7 +172,7 @@ bool port_drain(struct port *port)
 			return false;
 		byte_ring_spans(spill, byte_ring_tail(spill), MIN(room, byte_ring_used(spill)),
 		                spans);
-		byte_ring_put(output_of(port), spans[0].iov_base, spans[0].iov_len);
+		byte_ring_overwrite(output_of(port), spans[0].iov_base, spans[0].iov_len);
 		byte_ring_drop(spill, spans[0].iov_len);
 	}
 	return true;
