@@ -224,6 +224,12 @@ TEST(the_size_of_the_window_is_told_when_it_changes)
 	assert_int_equal(f.resizes, 1);
 	assert_int_equal(f.output.port.cols, 132);
 	assert_int_equal(f.output.port.rows, 43);
+	/* Half a size is none. */
+	size.ws_row = 0;
+	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+	f.backend->ops->resize(f.backend);
+	assert_int_equal(f.resizes, 2);
+	assert_int_equal(f.output.port.cols, 0);
 	tear_down();
 }
 
