@@ -121,4 +121,4 @@ def rotate(case):
     daemon.wait_resources(resources, 'after the rotations')
 
 
-run(rotate, seconds=400)
+run(rotate, seconds=500)
