@@ -129,7 +129,6 @@ static bool fill_guest(const struct settings *settings, unsigned int i,
 	    .max_queue_size = settings->max_queue_size,
 	    .resize_rows_first = settings->resize_rows_first,
 	    .max_ports = MAX((unsigned int)settings->max_ports, ports_count),
-	    .max_history = settings->history,
 	    .ports = calloc(ports_count, sizeof(*guest->ports)),
 	};
 	/* Ports that are added later keep as much as the options say, or as any that are given. */
@@ -145,7 +144,6 @@ static bool fill_guest(const struct settings *settings, unsigned int i,
 		/* Without any --port, ports[0] is NULL. */
 		if (!add_port(guest, i, settings->ports[k], defaults, error))
 			return false;
-		guest->max_history = MAX(guest->max_history, guest->ports[k].history);
 	}
 	return true;
 }

@@ -104,7 +104,7 @@ void console_name_vring(struct console *console, unsigned int vring)
 void console_forget_frontend(struct console *console)
 {
 	memset(console->record, 0, sizeof(*console->record));
-	console->multiport = false;
+	console->multiport = console->sized = console->was_read = false;
 	count_ports(console);
 	console->seen = console->config;
 }
@@ -141,16 +141,21 @@ void console_read_config(struct console *console, uint32_t offset, void *ret_byt
 	memset(ret_bytes, 0, len);
 	if (n == 0)
 		return;
+	console->was_read = true;
 	memcpy(ret_bytes, bytes + offset, n);
 	memcpy((uint8_t *)&console->seen + offset, bytes + offset, n);
 }
 
-/* Notes what the frontend believes to be there. Whether it is the same as before up to `end`. */
+/*
+ * Notes what the frontend believes to be there. Whether it is the same as before up to `end`, which
+ * it is for who hasn't seen anything yet.
+ */
 static bool note_write(struct console *console, uint32_t offset, const uint8_t *bytes, uint32_t len,
                        uint32_t end)
 {
 	uint8_t *seen = (uint8_t *)&console->seen + offset;
-	bool same = offset >= end || memcmp(seen, bytes, MIN(len, end - offset)) == 0;
+	bool same =
+	    !console->was_read || offset >= end || memcmp(seen, bytes, MIN(len, end - offset)) == 0;
 
 	memcpy(seen, bytes, within(offset, len));
 	return same;
@@ -250,9 +255,12 @@ static struct port_outcome pump_messages(struct console *console)
 static struct handshake *find_message(struct console *console,
                                       struct handshake_message *ret_message)
 {
+	enum handshake_size size = HANDSHAKE_NO_SIZE;
+
+	if (console->sized)
+		size = console->rows_first ? HANDSHAKE_ROWS_COLS : HANDSHAKE_COLS_ROWS;
 	for (unsigned int i = 0; i < console->max_ports; i++) {
-		if (handshake_next(&console->ports[i].handshake, i, console->rows_first,
-		                   ret_message))
+		if (handshake_next(&console->ports[i].handshake, i, size, ret_message))
 			return &console->ports[i].handshake;
 	}
 	return NULL;
@@ -308,11 +316,12 @@ static struct port_outcome pump_answers(struct console *console)
 
 /* Virtqueues. */
 
-void console_run(struct console *console, unsigned int vring, bool multiport)
+void console_run(struct console *console, unsigned int vring, uint64_t features)
 {
 	struct console_record *record = console->record;
 
-	console->multiport = multiport;
+	console->multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
+	console->sized = features >> VIRTIO_CONSOLE_F_SIZE & 1;
 	if (vring != CONSOLE_CONTROL_TRANSMITQ || !record->driver_stopped)
 		return;
 	record->driver_stopped = false;

@@ -138,18 +138,18 @@ static void compose(const struct handshake *port, uint32_t id, uint8_t event, bo
 		append(ret_message, port->name, strnlen(port->name, HANDSHAKE_NAME_MAX));
 }
 
-bool handshake_next(struct handshake *port, uint32_t id, bool rows_first,
+bool handshake_next(struct handshake *port, uint32_t id, enum handshake_size size,
                     struct handshake_message *ret_message)
 {
 	struct handshake_state *state = port->state;
 
 	/* Of a window that isn't known there is nothing to tell. */
-	if (port->cols == 0 && port->rows == 0)
+	if (size == HANDSHAKE_NO_SIZE || (port->cols == 0 && port->rows == 0))
 		state->pending &= (uint8_t)~BIT(VIRTIO_CONSOLE_RESIZE);
 	for (unsigned int i = 0; i < ARRAY_SIZE(order) && state->pending; i++) {
 		if (!(state->pending & BIT(order[i])))
 			continue;
-		compose(port, id, order[i], rows_first, ret_message);
+		compose(port, id, order[i], size == HANDSHAKE_ROWS_COLS, ret_message);
 		return true;
 	}
 	return false;

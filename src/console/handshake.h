@@ -74,11 +74,18 @@ bool handshake_take(struct handshake *port, uint16_t event, uint16_t value);
 void handshake_set_attended(struct handshake *port, bool attended);
 void handshake_set_size(struct handshake *port, uint16_t cols, uint16_t rows);
 
+/* What the driver takes a VIRTIO_CONSOLE_RESIZE for. */
+enum handshake_size {
+	HANDSHAKE_NO_SIZE, /* for nothing */
+	HANDSHAKE_COLS_ROWS,
+	HANDSHAKE_ROWS_COLS,
+};
+
 /*
  * The message that is to be sent next, about port number `id`; false if there is none. It stays the
- * next one until it was sent. `rows_first`: what the driver takes a RESIZE for.
+ * next one until it was sent.
  */
-bool handshake_next(struct handshake *port, uint32_t id, bool rows_first,
+bool handshake_next(struct handshake *port, uint32_t id, enum handshake_size size,
                     struct handshake_message *ret_message);
 void handshake_sent(struct handshake *port, const struct handshake_message *message);
 
