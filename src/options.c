@@ -209,7 +209,7 @@ static const struct option_type option_types[] = {
     {"port", 0, "SPEC", "KEY=VALUE,..., and is given at most " PORTS_MAX_S " times",
      "a port of each guest, see below; up to " PORTS_MAX_S " times [one console]", .set = add_port},
     {"max-ports", 0, "N", "a number of ports from 1 to " PORTS_MAX_S,
-     "ports a guest can get, also later [the number of --port]", .set = set_max_ports},
+     "ports a guest can get, with those added later [the ports given]", .set = set_max_ports},
     {"resize-order", 0, "ORDER", "cols-rows or rows-cols",
      "how guests with --port are told a window's size [cols-rows]", .set = set_resize_order},
     {"control-socket", 0, "PATH", VALUES_PATH_TAKES, "Unix socket for controlling this process",
