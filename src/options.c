@@ -33,6 +33,7 @@ struct options {
 	gid_t socket_group;
 	const char *listen_address;
 	struct client_protocol protocol;
+	enum access access;
 	const char *uds_path;
 	const char *log_file;
 	uint64_t history;
@@ -151,6 +152,23 @@ static bool set_telnet_break(struct options *options, const char *value)
 	return options->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
 }
 
+static bool set_access(struct options *options, const char *value)
+{
+	static const char *const names[] = {
+	    [ACCESS_SHARED] = "shared",
+	    [ACCESS_EXCLUSIVE] = "exclusive",
+	    [ACCESS_WATCH] = "watch",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i], value) == 0) {
+			options->access = (enum access)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool set_uds_path(struct options *options, const char *value)
 {
 	options->uds_path = value;
@@ -239,6 +257,9 @@ static const struct option_type option_types[] = {
     {"telnet-break", 0, "WHAT", "ignore or sysrq",
      "what telnet's BREAK is to the guest, sysrq being the byte 0x0f [ignore]",
      .set = set_telnet_break},
+    {"access", 0, "WHO", "shared, exclusive or watch",
+     "who may write: all clients, the newest alone, or the first while others watch [shared]",
+     .set = set_access},
     {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
      .set = set_uds_path},
     {"log-file", 0, "PATTERN", "a path",
@@ -445,6 +466,7 @@ static bool fill_port(const struct options *options, unsigned int i, struct port
 		    .address = options->listen_address,
 		    .tcp_port = (uint16_t)(options->tcp_port + i),
 		    .protocol = options->protocol,
+		    .access = options->access,
 		    .mode = options->socket_mode,
 		    .group = options->socket_group,
 		},

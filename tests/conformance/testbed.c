@@ -71,7 +71,8 @@ static int new_network_backend(struct backend **ret_backend, struct loop *loop,
 {
 	struct bed_guest *guest = container_of(container_of(place, const struct port_config, place),
 	                                       struct bed_guest, port);
-	int r = network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol);
+	int r =
+	    network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol, place->access);
 
 	if (r == 0)
 		guest->tcp_port = newest_tcp_port();

@@ -104,6 +104,13 @@ static bool stops_listening(int fd, const void *arg)
 
 void network_fixture_init(struct network_fixture *f, size_t output_bytes, size_t input_bytes)
 {
+	network_fixture_init_as(f, output_bytes, input_bytes, &(struct client_protocol){0},
+	                        ACCESS_SHARED);
+}
+
+void network_fixture_init_as(struct network_fixture *f, size_t output_bytes, size_t input_bytes,
+                             const struct client_protocol *protocol, enum access access)
+{
 	struct sockaddr_in addr;
 
 	find_file(stops_listening, NULL);
@@ -122,8 +129,8 @@ void network_fixture_init(struct network_fixture *f, size_t output_bytes, size_t
 	f->output.port.name = "test";
 	watched_scope_init(&f->scope, f->loop);
 	output_init(&f->output, &f->scope.scope);
-	if (network_new(&f->backend, f->loop, &f->output.port, "127.0.0.1", 0,
-	                &(struct client_protocol){0}) < 0)
+	if (network_new(&f->backend, f->loop, &f->output.port, "127.0.0.1", 0, protocol, access) <
+	    0)
 		support_die("can't listen on loopback");
 	getsockname(find_file(listens, NULL), (void *)&addr, &(socklen_t){sizeof(addr)});
 	f->tcp_port = ntohs(addr.sin_port);

@@ -23,8 +23,11 @@ struct network_fixture {
 	unsigned int pumps, stops, resizes;
 };
 
-/* Listens on a port of the kernel's choice. Sizes are powers of two. */
+/* Listens on a port of the kernel's choice, for raw clients that all may write. Sizes are powers of
+ * two. */
 void network_fixture_init(struct network_fixture *f, size_t output_bytes, size_t input_bytes);
+void network_fixture_init_as(struct network_fixture *f, size_t output_bytes, size_t input_bytes,
+                             const struct client_protocol *protocol, enum access access);
 /* Stops the backend, if it hasn't stopped, and waits for that. */
 void network_fixture_deinit(struct network_fixture *f);
 

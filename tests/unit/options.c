@@ -146,6 +146,11 @@ static uint64_t history(void)
 	return config.guests[0].ports[0].history;
 }
 
+static uint64_t access_of(void)
+{
+	return config.guests[0].ports[0].place.access;
+}
+
 static uint64_t mode(void)
 {
 	return config.guests[0].socket_mode;
@@ -199,6 +204,10 @@ TEST(values_are_taken)
 	    {"-b network -c 65535 -p 1", count, 65535},
 	    {"--log-level=error", level, LOG_LEVEL_ERROR},
 	    {"--log-level=debug", level, LOG_LEVEL_DEBUG},
+	    {"-b network", access_of, ACCESS_SHARED},
+	    {"-b network --access=shared", access_of, ACCESS_SHARED},
+	    {"-b network --access=exclusive", access_of, ACCESS_EXCLUSIVE},
+	    {"-b uds --uds-path=/u --access=watch", access_of, ACCESS_WATCH},
 	    {"-b network --log-level=warning", level, LOG_LEVEL_WARNING},
 	    {"-b network", level, LOG_LEVEL_INFO},
 	    {"-b nested", level, LOG_LEVEL_WARNING},
@@ -340,6 +349,7 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"-s /s --log-file=", P "--log-file=: takes a path\n"},
 	    {"-s /s --tcp-protocol=ssh", P "--tcp-protocol=ssh: takes raw or telnet\n"},
 	    {"-s /s --telnet-break=x", P "--telnet-break=x: takes ignore or sysrq\n"},
+	    {"-s /s --access=all", P "--access=all: takes shared, exclusive or watch\n"},
 	    {"--fd=0", P "--fd=0: " NUMBER},
 	    {"--fd=2", P "--fd=2: " NUMBER},
 	    {"--fd=x", P "--fd=x: " NUMBER},
@@ -439,6 +449,7 @@ TEST(help_names_every_option_and_backend)
 	    "network",
 	    "--tcp-protocol=",
 	    "--telnet-break=",
+	    "--access=",
 	    "--uds-path=",
 	    "--log-file=",
 	    "uds",
