@@ -77,7 +77,7 @@ void client_give_up_writing(struct client *client)
 	struct client_set *set = client->set;
 
 	if (set->writer == client) {
-		set->writer = set->scope->closing ? NULL : find_longest(set);
+		set->writer = find_longest(set);
 		if (set->writer) {
 			let_write(set->writer);
 			client_tell(set->writer, "you write now");

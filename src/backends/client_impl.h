@@ -9,6 +9,7 @@
 #include "backends/stage.h"
 #include "backends/telnet_codec.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 #define CLIENT_NAME_BYTES 64
@@ -54,6 +55,12 @@ struct client {
 static inline bool client_is_closing(const struct client *client)
 {
 	return client->scope.closing;
+}
+
+/* The system is short of something: the same again, a little later. */
+static inline bool client_is_shortage(int32_t res)
+{
+	return res == -ENOMEM || res == -ENOBUFS;
 }
 
 bool client_may_write(const struct client *client);

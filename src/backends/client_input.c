@@ -8,11 +8,6 @@
 #include <poll.h>
 #include <string.h>
 
-static bool is_shortage(int32_t res)
-{
-	return res == -ENOMEM || res == -ENOBUFS;
-}
-
 static bool has_room(const struct client *client)
 {
 	return !client_may_write(client) || byte_ring_free(&client->set->port->input) > 0;
@@ -44,22 +39,24 @@ static void on_input(struct loop_op *op, int32_t res)
 	client_set_receive(client->set);
 }
 
-/* What one client may fill of the free room: as much is left for each other that waits. */
-static size_t fair_share(const struct client_set *set)
+/* What it may fill of the free room: as much is left for each other that waits. */
+static size_t fair_share(const struct client *client)
 {
-	size_t readable = 0;
+	const struct client_set *set = client->set;
+	size_t sharing = 1;
 
 	list_for_each (link, &set->clients) {
-		const struct client *client = container_of(link, struct client, link);
+		const struct client *other = container_of(link, struct client, link);
 
-		readable += client->readable && client_may_write(client);
+		if (other != client && other->readable && client_may_write(other))
+			sharing++;
 	}
-	return byte_ring_free(&set->port->input) / MAX(readable, 1) + 1;
+	return byte_ring_free(&set->port->input) / sharing + 1;
 }
 
 static void receive(struct client *client)
 {
-	size_t share = fair_share(client->set);
+	size_t share = fair_share(client);
 	void *room;
 	size_t len = MIN(byte_ring_room(&client->set->port->input, &room), share);
 
@@ -147,7 +144,7 @@ static void on_receive(struct loop_op *op, int32_t res)
 	struct client_set *set = client->set;
 	bool discarding = client->discarding;
 
-	if (is_shortage(res) && !client_is_closing(client)) {
+	if (client_is_shortage(res) && !client_is_closing(client)) {
 		loop_arm_again(op);
 		return;
 	}

@@ -11,11 +11,6 @@
 /* The most a client is sent in one piece: clients take turns. */
 #define SEND_BYTES (128u * 1024)
 
-static bool is_shortage(int32_t res)
-{
-	return res == -ENOMEM || res == -ENOBUFS;
-}
-
 size_t client_mark(const struct client_set *set, char line[CLIENT_LINE_BYTES], const char *text)
 {
 	int n = snprintf(line, CLIENT_LINE_BYTES, "\r\n[vhost-user-console: %s]\r\n", text);
@@ -162,7 +157,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 {
 	struct client *client = container_of(op, struct client, send);
 
-	if (is_shortage(res) && !client_is_closing(client)) {
+	if (client_is_shortage(res) && !client_is_closing(client)) {
 		loop_arm_again(op);
 		return;
 	}

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -85,10 +87,11 @@ static void assert_untold(int client)
 		fail_msg("it is told %.*s", (int)n, bytes);
 }
 
-/* The connection ends in order, not by a reset, which would have thrown away what was unread. */
+/* The connection ends in order: a reset may overtake what was sent before. */
 static void assert_ends(int client)
 {
 	uint64_t give_up = support_now_ms() + support_deadline_ms();
+	int error = -1;
 	char byte;
 	ssize_t n;
 
@@ -96,6 +99,19 @@ static void assert_ends(int client)
 		turning_step(f.loop, give_up, "the connection ends");
 	}
 	assert_int_equal(n, 0);
+	turn_some(f.loop);
+	getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+	assert_int_equal(error, 0);
+}
+
+/* The daemon has received all it was sent by the client, and is still there. */
+static bool is_received(int client)
+{
+	int unsent = -1, unread = -1, end = network_daemon_end(client);
+
+	ioctl(client, SIOCOUTQ, &unsent);
+	ioctl(end, FIONREAD, &unread);
+	return unsent == 0 && unread == 0;
 }
 
 static void fill_input(int client)
@@ -168,6 +184,7 @@ TEST(watchers_are_never_blocked)
 {
 	enum { TOTAL = 8 << 20 };
 	static char bytes[65536];
+	uint64_t give_up = support_now_ms() + support_deadline_ms();
 	int clients[2];
 
 	set_up(ACCESS_WATCH);
@@ -177,8 +194,13 @@ TEST(watchers_are_never_blocked)
 		ssize_t n = send(clients[1], bytes, sizeof(bytes), MSG_NOSIGNAL);
 
 		sent += n > 0 ? (size_t)n : 0;
-		turning_step(f.loop, UINT64_MAX, "");
+		turning_step(f.loop, give_up, "the watcher could send all");
 	}
+	turn_until(f.loop, is_received(clients[1]));
+	turn_some(f.loop);
+	/* It is waited for again. */
+	type(clients[1], "no");
+	turn_until(f.loop, is_received(clients[1]));
 	assert_int_equal(byte_ring_head(&f.output.port.input), INPUT);
 	network_expect_text(&f, clients[1], WATCHES);
 	close_all(clients, 2);
@@ -248,7 +270,11 @@ TEST(the_newest_takes_over_and_the_one_before_is_told_and_closed)
 	for (unsigned int i = 1; i < 3; i++) {
 		clients[i] = join();
 		network_expect_text(&f, clients[i - 1], TAKEN_OVER);
-		type(clients[i - 1], "no");
+		/* As long as it hasn't seen that. */
+		for (unsigned int k = 0; k < 3; k++) {
+			type(clients[i - 1], "no");
+			turn_some(f.loop);
+		}
 		type(clients[i], "newest");
 		assert_guest_gets("newest");
 		assert_ends(clients[i - 1]);
@@ -270,7 +296,7 @@ TEST(who_is_told_to_go_gets_the_line_though_its_input_was_waiting)
 	type(clients[0], "waits");
 	turn_some(f.loop);
 	clients[1] = join();
-	turn_some(f.loop);
+	turn_until(f.loop, is_received(clients[0]));
 	network_expect_text(&f, clients[0], TAKEN_OVER);
 	assert_ends(clients[0]);
 	close_all(clients, 2);
@@ -329,6 +355,30 @@ TEST(who_is_told_to_go_and_does_not_read_goes_all_the_same)
 	turn_until(f.loop, network_open_files() == files + 1);
 	close(stuck);
 	close(next);
+	tear_down();
+}
+
+/* The second is accepted while the first one's output is being sent. */
+TEST(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more)
+{
+	static uint8_t bytes[OUTPUT];
+	size_t read = 0, written = 1000;
+	int clients[2];
+
+	set_up(ACCESS_EXCLUSIVE);
+	network_guest_writes(&f, 0, written);
+	clients[0] = network_connect(&f, 0);
+	clients[1] = network_connect(&f, 0);
+	network_expect(&f, clients[0], 0, 1000);
+	network_expect_text(&f, clients[0], TAKEN_OVER);
+	while (read < (size_t)10 * OUTPUT) {
+		written += network_guest_writes(&f, written, OUTPUT);
+		turning_step(f.loop, UINT64_MAX, "");
+		read += network_read(clients[1], bytes, sizeof(bytes));
+		/* That isn't because it is gone. */
+		assert_true(network_daemon_end(clients[0]) >= 0);
+	}
+	close_all(clients, 2);
 	tear_down();
 }
 
@@ -515,6 +565,7 @@ int main(void)
 	    UNIT(who_is_told_to_go_gets_the_line_though_its_input_was_waiting),
 	    UNIT(who_is_told_to_go_is_told_behind_what_is_on_its_way),
 	    UNIT(who_is_told_to_go_and_does_not_read_goes_all_the_same),
+	    UNIT(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more),
 	    UNIT(those_that_are_told_to_go_do_not_pile_up),
 	    UNIT(who_sends_no_more_has_given_up_its_place_and_reads_on),
 	    UNIT(the_backend_may_be_stopped_while_one_is_told_to_go),

@@ -55,11 +55,14 @@ static void assert_turned_away(int client)
 /* In order, by an end of the connection that isn't a reset. */
 static void assert_ends(int client)
 {
+	int error = -1;
 	char byte;
 	ssize_t n = -1;
 
 	turn_until(f.loop, (n = recv(client, &byte, 1, MSG_DONTWAIT)) >= 0 || errno != EAGAIN);
 	assert_int_equal(n, 0);
+	getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+	assert_int_equal(error, 0);
 }
 
 TEST(who_is_too_many_is_told_so_and_the_others_stay)
