@@ -110,6 +110,11 @@ static bool set_telnet_break(struct settings *settings, const char *value)
 	return settings->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
 }
 
+static bool set_access(struct settings *settings, const char *value)
+{
+	return values_access(value, &settings->access);
+}
+
 static bool set_uds_path(struct settings *settings, const char *value)
 {
 	return values_path(value, &settings->uds_path);
@@ -202,6 +207,8 @@ static const struct option_type option_types[] = {
      .set = set_tcp_protocol},
     {"telnet-break", 0, "WHAT", "ignore or sysrq",
      "what telnet's BREAK is to the guest; sysrq: byte 0x0f [ignore]", .set = set_telnet_break},
+    {"access", 0, "WHO", VALUES_ACCESS_TAKES,
+     "who of several clients may write; data ports: single [shared]", .set = set_access},
     {"uds-path", 0, "PATH", VALUES_PATH_TAKES,
      "Unix socket for clients; the guest's number is appended", .set = set_uds_path},
     {"log-file", 0, "PATTERN", VALUES_PATH_TAKES,

@@ -87,6 +87,11 @@ static bool set_tcp_protocol(struct spec *spec, const char *value)
 	return values_tcp_protocol(value, &spec->port.place.protocol.telnet);
 }
 
+static bool set_access(struct spec *spec, const char *value)
+{
+	return values_access(value, &spec->port.place.access);
+}
+
 static bool set_uds_path(struct spec *spec, const char *value)
 {
 	return values_path(value, &spec->uds_path);
@@ -105,6 +110,11 @@ static bool set_history(struct spec *spec, const char *value)
 static bool has_tcp(const struct backend_kind *kind)
 {
 	return kind->tcp;
+}
+
+static bool has_clients(const struct backend_kind *kind)
+{
+	return kind->tcp || kind->uds;
 }
 
 static bool has_uds(const struct backend_kind *kind)
@@ -128,6 +138,7 @@ static const struct port_key {
     {"backend", "KIND", VALUES_BACKEND_TAKES, set_backend, NULL, false},
     {"tcp-port", "PORT", VALUES_TCP_PORT_TAKES, set_tcp_port, has_tcp, true},
     {"tcp-protocol", "NAME", VALUES_TCP_PROTOCOL_TAKES, set_tcp_protocol, has_tcp, false},
+    {"access", "WHO", VALUES_ACCESS_TAKES, set_access, has_clients, false},
     {"uds-path", "PATH", VALUES_PATH_TAKES, set_uds_path, has_uds, true},
     {"log-file", "PATTERN", VALUES_PATH_TAKES, set_log_file, NULL, false},
     {"history", "BYTES", VALUES_HISTORY_TAKES, set_history, NULL, false},
@@ -228,6 +239,13 @@ static bool settle_backend(struct spec *spec)
 	return true;
 }
 
+/* What a data port sends is one stream for one client, unless it is said otherwise. */
+static void settle_access(struct spec *spec)
+{
+	if (spec->port.data && !is_given(spec, set_access))
+		spec->port.place.access = ACCESS_SINGLE;
+}
+
 static bool add_number(struct spec *spec, unsigned int guest_index)
 {
 	uint32_t tcp_port = spec->port.place.tcp_port + (uint32_t)guest_index;
@@ -272,8 +290,9 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	spec.error = ret_error;
 	if (!copy)
 		return fail(&spec, "no memory");
-	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec) &&
-	     add_number(&spec, guest_index) && make_port(&spec, guest_index, ret);
+	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec);
+	settle_access(&spec);
+	ok = ok && add_number(&spec, guest_index) && make_port(&spec, guest_index, ret);
 	free(copy);
 	return ok;
 }

@@ -92,6 +92,7 @@ static bool make_defaults(const struct settings *settings, struct port_config *r
 		    .address = settings->listen_address,
 		    .tcp_port = settings->tcp_port,
 		    .protocol = settings->protocol,
+		    .access = settings->access,
 		    .mode = settings->socket_mode,
 		    .group = settings->socket_group,
 		},

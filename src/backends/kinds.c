@@ -17,13 +17,14 @@ static int new_network(struct backend **ret_backend, struct loop *loop, struct b
                        const struct backend_place *place)
 {
 	return network_new(ret_backend, loop, port, place->address, place->tcp_port,
-	                   &place->protocol);
+	                   &place->protocol, place->access);
 }
 
 static int new_uds(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
                    const struct backend_place *place)
 {
-	return uds_new(ret_backend, loop, port, place->uds_path, place->mode, place->group);
+	return uds_new(ret_backend, loop, port, place->uds_path, place->mode, place->group,
+	               place->access);
 }
 
 #define TARGET(name)                                                                               \

@@ -18,6 +18,7 @@ struct backend_place {
 	const char *address;
 	uint16_t tcp_port;
 	struct client_protocol protocol; /* on TCP */
+	enum access access;
 	char *uds_path;
 	mode_t mode;
 	gid_t group; /* (gid_t)-1: as it comes */

@@ -90,7 +90,8 @@ static int new_network_backend(struct backend **ret_backend, struct loop *loop,
 {
 	unsigned int index;
 	struct bed_guest *guest = guest_at(place, &index);
-	int r = network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol);
+	int r =
+	    network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol, place->access);
 
 	if (r == 0)
 		guest->tcp_port[index] = newest_tcp_port();

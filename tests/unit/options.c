@@ -78,6 +78,11 @@ static uint64_t history(void)
 	return config.guests[0].ports[0].history;
 }
 
+static uint64_t access_of(void)
+{
+	return config.guests[0].ports[0].place.access;
+}
+
 static uint64_t mode(void)
 {
 	return config.guests[0].socket_mode;
@@ -136,6 +141,14 @@ TEST(values_are_taken)
 	    {"-b network -c 65535 -p 1", count, 65535},
 	    {"--log-level=error", level, LOG_LEVEL_ERROR},
 	    {"--log-level=debug", level, LOG_LEVEL_DEBUG},
+	    {"-b network", access_of, ACCESS_SHARED},
+	    {"-b network --access=shared", access_of, ACCESS_SHARED},
+	    {"-b network --access=exclusive", access_of, ACCESS_EXCLUSIVE},
+	    {"-b uds --uds-path=/u --access=watch", access_of, ACCESS_WATCH},
+	    {"-b network --access=single", access_of, ACCESS_SINGLE},
+	    {"--port type=data,tcp-port=5", access_of, ACCESS_SINGLE},
+	    {"--access=watch --port type=data,tcp-port=5", access_of, ACCESS_SINGLE},
+	    {"--port type=data,tcp-port=5,access=watch", access_of, ACCESS_WATCH},
 	    {"-b network --log-level=warning", level, LOG_LEVEL_WARNING},
 	    {"-b network", level, LOG_LEVEL_INFO},
 	    {"-b nested", level, LOG_LEVEL_WARNING},
@@ -288,6 +301,7 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"-s /s --max-ports=32", P "--max-ports=32: " PORTS},
 	    {"-s /s --max-ports=x", P "--max-ports=x: " PORTS},
 	    {"-s /s --port", P "--port: takes KEY=VALUE,..., and is given at most 31 times\n"},
+	    {"-s /s --access=all", P "--access=all: takes shared, exclusive, watch or single\n"},
 	    {"--fd=0", P "--fd=0: " NUMBER},
 	    {"--fd=2", P "--fd=2: " NUMBER},
 	    {"--fd=x", P "--fd=x: " NUMBER},
@@ -387,6 +401,7 @@ TEST(help_names_every_option_and_backend)
 	    "network",
 	    "--tcp-protocol=",
 	    "--telnet-break=",
+	    "--access=",
 	    "--uds-path=",
 	    "--log-file=",
 	    "uds",
