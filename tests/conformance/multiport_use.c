@@ -32,6 +32,30 @@ struct bed_guest *new_usual_guest(void)
 	return guest;
 }
 
+struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_options *port)
+{
+	struct bed_port_options ports[] = {
+	    {.data = false},
+	    {.name = DATA_NAME, .data = true, .network = true, .history = history},
+	};
+	struct multiport_driver_options options = {.ports = 2};
+	struct bed_guest *guest;
+
+	if (port)
+		options.port = *port;
+	guest = new_ports_guest(ports, 2, &options);
+	assert_true(multiport_driver_bring_up(&guest->multiport));
+	shake_hands(guest);
+	return guest;
+}
+
+void connect_data(struct tcp_client *client, struct bed_guest *guest, int receive_buffer)
+{
+	tcp_client_connect_port(client, guest, 1, receive_buffer);
+	multiport_driver_await_open(&guest->multiport, 1, true);
+	multiport_driver_skip(&guest->multiport);
+}
+
 /* ---- messages ---- */
 
 const struct multiport_message *expect_event(struct bed_guest *guest, uint32_t id, uint16_t event)
@@ -179,7 +203,7 @@ void check_port_input(struct bed_guest *guest, uint32_t id, size_t size)
 
 size_t offer_to_port(struct bed_guest *guest, uint32_t id, uint64_t pos, uint64_t size)
 {
-	static uint8_t bytes[65536];
+	static uint8_t bytes[1 << 20];
 	size_t n = size < sizeof(bytes) ? (size_t)size : sizeof(bytes);
 
 	support_fill_pattern(bytes, n, pos);

@@ -24,6 +24,13 @@ struct bed_guest *new_ports_guest(const struct bed_port_options *ports, unsigned
 /* A guest with the usual ports, its driver running; no message has gone either way. */
 struct bed_guest *new_usual_guest(void);
 
+/* A guest with a data port over TCP, port 1, beside the console; it has shaken hands. NULL: the
+ * driver's usual buffers. */
+struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_options *port);
+
+/* A client of that port; the driver has been told. */
+void connect_data(struct tcp_client *client, struct bed_guest *guest, int receive_buffer);
+
 /* The driver says that it is ready and awaits exactly a PORT_ADD of each port that it has. */
 void expect_ports(struct bed_guest *guest);
 
