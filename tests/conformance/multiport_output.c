@@ -15,23 +15,6 @@ static struct driver_queue *transmitq_of(struct bed_guest *guest, uint32_t id)
 	return multiport_driver_port(&guest->multiport, id)->transmitq;
 }
 
-/* The guest offers the pattern until it is held; how many bytes. */
-static uint64_t offer_until_held(struct bed_guest *guest, uint32_t id)
-{
-	struct port_driver *port = multiport_driver_port(&guest->multiport, id);
-	uint64_t offered = 0;
-
-	for (unsigned int held = 0; held < 8; bed_settle(guest->bed)) {
-		size_t n = offer_to_port(guest, id, offered, UINT64_MAX);
-
-		offered += n;
-		held = n == 0 ? held + 1 : 0;
-		port_driver_reap(port);
-	}
-	assert_int_equal(driver_outstanding(port->transmitq), port->options.transmit_count);
-	return offered;
-}
-
 /* ---- readers ---- */
 
 /* A slow reader holds the guest back; when it reads, it has all of it. */

@@ -210,6 +210,22 @@ size_t offer_to_port(struct bed_guest *guest, uint32_t id, uint64_t pos, uint64_
 	return port_driver_offer(multiport_driver_port(&guest->multiport, id), bytes, n);
 }
 
+uint64_t offer_until_held(struct bed_guest *guest, uint32_t id)
+{
+	struct port_driver *port = multiport_driver_port(&guest->multiport, id);
+	uint64_t offered = 0;
+
+	for (unsigned int held = 0; held < 8; bed_settle(guest->bed)) {
+		size_t n = offer_to_port(guest, id, offered, UINT64_MAX);
+
+		offered += n;
+		held = n == 0 ? held + 1 : 0;
+		port_driver_reap(port);
+	}
+	assert_int_equal(driver_outstanding(port->transmitq), port->options.transmit_count);
+	return offered;
+}
+
 struct passing {
 	struct bed_guest *guest;
 	uint32_t id;

@@ -56,6 +56,10 @@ void check_port_input(struct bed_guest *guest, uint32_t id, size_t size);
 /* As many buffers of a port as there are, with the endless pattern from `pos`; how many bytes. */
 size_t offer_to_port(struct bed_guest *guest, uint32_t id, uint64_t pos, uint64_t size);
 
+/* The guest offers the pattern until the port is held, all its buffers with the device; how many
+ * bytes. */
+uint64_t offer_until_held(struct bed_guest *guest, uint32_t id);
+
 /* The client reads until all of the pattern from `from` up to `to` has come, and nothing else. The
  * driver takes back what is used and offers what is missing up to `to` from `offered` on. */
 void pass_output(struct bed_guest *guest, uint32_t id, struct tcp_client *client, uint64_t from,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """A client of a data port, in a process of its own so that it can be stopped:
 sends SIZE random bytes and receives as many, both at once, then prints both MD5
-sums and stays until its input ends.
+sums, stays until its input ends, and goes with a reset.
 
     data_client.py PORT SIZE
 """
@@ -11,6 +11,7 @@ import hashlib
 import os
 import select
 import socket
+import struct
 import sys
 
 
@@ -37,6 +38,9 @@ def main():
             to_receive -= len(data)
     print(sent.hexdigest(), received.hexdigest(), flush=True)
     sys.stdin.read()
+    # With a reset, which the other side sees at once (as harness.py's Client.reset).
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    connection.close()
 
 
 main()

@@ -159,7 +159,7 @@ def check_bulk(case, daemon, console, kernel, size):
         thread.join()
     seconds = time.monotonic() - begin
     sent, came = client.finish()
-    what = f'{size // MIB} MiB, {kernel}, seed {seed}, stopped {stops} times'
+    what = f'{size // MIB} MiB, {kernel}, seed {seed}, stopped {stops[0]} times'
     check_equal(came, in_guest, f'MD5 of what the guest sent ({what})')
     check_equal(received.split()[0].decode(), sent, f'MD5 of what the guest received ({what})')
     print(f'{what}: {seconds:.1f} s for both ways')
