@@ -204,10 +204,20 @@ void check_port_input(struct bed_guest *guest, uint32_t id, size_t size)
 size_t offer_to_port(struct bed_guest *guest, uint32_t id, uint64_t pos, uint64_t size)
 {
 	static uint8_t bytes[1 << 20];
-	size_t n = size < sizeof(bytes) ? (size_t)size : sizeof(bytes);
+	struct port_driver *port = multiport_driver_port(&guest->multiport, id);
+	uint64_t room = (uint64_t)port->options.transmit_size *
+	                (port->options.transmit_count - driver_outstanding(port->transmitq));
+	size_t n = sizeof(bytes);
 
+	/* Not more than will go: the pattern takes its time. */
+	if (n > size)
+		n = (size_t)size;
+	if (n > room)
+		n = (size_t)room;
+	if (n == 0)
+		return 0;
 	support_fill_pattern(bytes, n, pos);
-	return port_driver_offer(multiport_driver_port(&guest->multiport, id), bytes, n);
+	return port_driver_offer(port, bytes, n);
 }
 
 uint64_t offer_until_held(struct bed_guest *guest, uint32_t id)
