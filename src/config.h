@@ -26,8 +26,10 @@ struct guest_config {
 	mode_t socket_mode;
 	gid_t socket_group;        /* (gid_t)-1: as it comes */
 	uint32_t max_queue_size;   /* entries a vring: a power of two up to 32768 */
+	bool resize_rows_first;    /* what the guest takes VIRTIO_CONSOLE_RESIZE for */
 	bool multiport;            /* offer VIRTIO_CONSOLE_F_MULTIPORT; else there is one port */
 	unsigned int max_ports;    /* the most the guest may have, those that are added later too */
+	uint64_t max_history;      /* the most that a port may keep: a power of two */
 	struct port_config *ports; /* those it begins with, in the order of their numbers */
 	unsigned int ports_count;
 };
@@ -39,8 +41,7 @@ struct config {
 	struct guest_config *guests;
 	unsigned int guests_count;
 	enum log_level log_level;
-	bool resize_rows_first; /* what the guests take VIRTIO_CONSOLE_RESIZE for */
-	char *control_path;     /* of the control socket, or NULL */
+	char *control_path; /* of the control socket, or NULL */
 };
 
 #endif

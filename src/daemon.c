@@ -80,6 +80,12 @@ static void on_guest_stopped(struct guest *guest)
 	stop_scope_if_done(daemon_of(guest));
 }
 
+static void on_port_removed(struct guest *guest, const struct port_config *config)
+{
+	(void)guest;
+	(void)config;
+}
+
 static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 {
 	daemon_of(guest)->failed |= failed;
@@ -88,6 +94,7 @@ static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 
 static const struct guest_ops guest_ops = {
     .stopped = on_guest_stopped,
+    .port_removed = on_port_removed,
     .quit = on_guest_quit,
 };
 
@@ -235,6 +242,8 @@ static int init(struct daemon *daemon)
 static void deinit(struct daemon *daemon)
 {
 	loop_free(daemon->loop);
+	for (unsigned int i = 0; daemon->guests && i < daemon->config->guests_count; i++)
+		guest_deinit(&daemon->guests[i].guest);
 	free(daemon->guests);
 	fd_close(&daemon->signal_fd);
 	arena_deinit(&daemon->arena);
@@ -270,27 +279,36 @@ static int judge_handed_over(int fd, bool *ret_listens)
 	return r;
 }
 
-static int start_guest(struct daemon *daemon, unsigned int i)
+/* The socket for the frontends of guest number i, or the frontend itself: one of the two. */
+static int find_frontends(struct daemon *daemon, unsigned int i, int *ret_listen_fd,
+                          int *ret_connected_fd)
 {
 	const struct guest_config *config = &daemon->config->guests[i];
-	struct daemon_guest *at = &daemon->guests[i];
 	int fd = config->fd, r = 0;
 	bool listens = true;
 
-	at->daemon = daemon;
 	if (fd >= 0)
 		r = judge_handed_over(fd, &listens);
 	else
-		r = fd = listen_for(at, config);
+		r = fd = listen_for(&daemon->guests[i], config);
+	*ret_listen_fd = r >= 0 && listens ? fd : -1;
+	*ret_connected_fd = r >= 0 && !listens ? fd : -1;
+	return MIN(r, 0);
+}
+
+static int start_guest(struct daemon *daemon, unsigned int i)
+{
+	struct guest *guest = &daemon->guests[i].guest;
+	int listen_fd, connected_fd, r;
+
+	daemon->guests[i].daemon = daemon;
+	r = guest_init(guest, &guest_ops, daemon->loop, &daemon->arena, &daemon->config->guests[i],
+	               i);
 	if (r < 0)
 		return r;
-	r = guest_start(&at->guest, &guest_ops, daemon->loop, &daemon->arena, config, i,
-	                listens ? fd : -1, listens ? -1 : fd);
-	if (r < 0)
-		unix_socket_remove(&at->file);
-	else
-		daemon->started++;
-	return r;
+	daemon->started++;
+	r = find_frontends(daemon, i, &listen_fd, &connected_fd);
+	return r < 0 ? r : guest_start(guest, listen_fd, connected_fd);
 }
 
 static void log_ready(const struct config *config)

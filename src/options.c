@@ -484,6 +484,7 @@ static bool fill_guest(const struct options *options, unsigned int i, struct gue
 	    .socket_group = options->socket_group,
 	    .max_queue_size = (uint32_t)options->max_queue_size,
 	    .max_ports = 1,
+	    .max_history = options->history,
 	    .ports = calloc(1, sizeof(*guest->ports)),
 	};
 	if (!guest->ports)

@@ -19,6 +19,22 @@
 #define LEAVE_MS    2000
 #define LEAVING_MAX 16u
 
+/* Whether anybody is there who isn't on the way out. */
+static void tell_attended(struct client_set *set)
+{
+	bool attended = false;
+
+	list_for_each (link, &set->clients) {
+		const struct client *client = container_of(link, struct client, link);
+
+		attended |= !client_is_closing(client) && !client->leaving;
+	}
+	if (attended == set->port->attended)
+		return;
+	set->port->attended = attended;
+	set->port->device->attended(set->port->device);
+}
+
 static void on_drained(struct loop_scope *scope)
 {
 	struct client *client = container_of(scope, struct client, scope);
@@ -111,6 +127,7 @@ void client_close(struct client *client, const char *why)
 	loop_scope_close(&client->scope);
 	reader_abandon(&client->reader);
 	client_give_up_writing(client);
+	tell_attended(client->set);
 }
 
 static void on_leave(struct loop_op *op, int32_t res)
@@ -137,6 +154,7 @@ void client_leave(struct client *client, const char *why)
 	client_give_up_writing(client);
 	client_end_output(client);
 	client_tell(client, why);
+	tell_attended(set);
 	loop_timer_arm(&client->leave, LEAVE_MS);
 	client_go_on_receiving(client);
 }
@@ -268,6 +286,7 @@ int client_new(struct client_set *set, int fd, const char *name)
 	set->count++;
 	log_debug("%s: client %s has come", set->port->name, client->name);
 	admit(client);
+	tell_attended(set);
 	client_wake(client);
 	client_go_on_receiving(client);
 	return 0;

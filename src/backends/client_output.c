@@ -15,7 +15,8 @@ size_t client_mark(const struct client_set *set, char line[CLIENT_LINE_BYTES], c
 {
 	int n = snprintf(line, CLIENT_LINE_BYTES, "\r\n[vhost-user-console: %s]\r\n", text);
 
-	(void)set;
+	if (set->port->data)
+		return 0;
 	return MIN((size_t)n, CLIENT_LINE_BYTES - 1u);
 }
 
@@ -177,6 +178,8 @@ static void on_sent(struct loop_op *op, int32_t res)
 void client_output_init(struct client *client)
 {
 	reader_init(&client->reader, output_of(client->set->port), wake_reader);
+	if (client->set->port->data)
+		reader_make_patient(&client->reader);
 	stage_init(&client->lines, &client->reader, client->line_bytes, sizeof(client->line_bytes));
 	client->stage = &client->lines;
 	loop_op_init(&client->room, &client->scope, on_room);

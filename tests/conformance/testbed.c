@@ -148,8 +148,9 @@ static void start_guest(struct bed_guest *guest, bool listens)
 
 	guest->guest = calloc(1, sizeof(*guest->guest));
 	if (!guest->guest || arena_init(&guest->arena, guest_arena_size(&guest->config)) < 0 ||
-	    guest_start(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
-	                index, listen_fd, connected_fd) < 0)
+	    guest_init(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
+	               index) < 0 ||
+	    guest_start(guest->guest, listen_fd, connected_fd) < 0)
 		support_die("guest %u can't be started", index);
 	if (listens)
 		connect_frontend(guest);
@@ -173,6 +174,7 @@ struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options)
 		    .max_ports = 1,
 		    .ports = &guest->port,
 		    .ports_count = 1,
+		    .max_history = options->history ? options->history : 256 * 1024,
 		},
 	    .port =
 		{
@@ -293,6 +295,7 @@ static void free_guest(struct bed_guest *guest)
 	guest_memory_deinit(&guest->memory);
 	test_backend_deinit(&guest->backend);
 	arena_deinit(&guest->arena);
+	guest_deinit(guest->guest);
 	free(guest->guest);
 }
 

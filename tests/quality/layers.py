@@ -32,6 +32,9 @@ ROOMS = [
     ("backends/", "backends"),
     ("config", "config"),
     ("options", "options"),
+    ("guest_port", "guest_port"),
+    ("guest_device", "guest"),
+    ("guest_slots", "guest"),
     ("guest", "guest"),
     ("daemon", "daemon"),
     ("main", "main"),
@@ -52,9 +55,10 @@ MAY = {
     "backends": {"base", "loop", "backend.h"},
     "config": {"base", "backends"},
     "options": {"base", "config", "backends"},
+    "guest_port": {"base", "config", "loop", "backend.h", "backends"},
     "guest": {"base", "config", "loop", "wire", "request", "session", "channel", "console",
-              "gmem", "virtq", "backend.h", "backends"},
-    "daemon": {"base", "config", "guest", "loop"},
+              "gmem", "virtq", "backend.h", "backends", "guest_port"},
+    "daemon": {"base", "config", "guest", "guest_port", "loop"},
     "main": {"base", "config", "daemon", "options"},
 }
 

@@ -102,6 +102,11 @@ static bool stops_listening(int fd, const void *arg)
 	return false;
 }
 
+static void on_attended(struct backend_device *device)
+{
+	container_of(device, struct network_fixture, device)->attended++;
+}
+
 void network_fixture_init(struct network_fixture *f, size_t output_bytes, size_t input_bytes)
 {
 	network_fixture_init_as(f, output_bytes, input_bytes, &(struct client_protocol){0},
@@ -124,6 +129,7 @@ void network_fixture_init_as(struct network_fixture *f, size_t output_bytes, siz
 	    .pump = on_pump,
 	    .stopped = on_stopped,
 	    .resized = on_resized,
+	    .attended = on_attended,
 	};
 	f->output.port.device = &f->device;
 	f->output.port.name = "test";

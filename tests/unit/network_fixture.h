@@ -15,6 +15,7 @@ struct network_fixture {
 	struct loop *loop;
 	struct output output; /* with the port */
 	struct watched_scope scope;
+	unsigned int attended; /* how often it was told that somebody came, or nobody is left */
 	struct backend_device device;
 	struct backend *backend; /* NULL once it has stopped */
 	struct byte_ring_state states[2];
