@@ -154,9 +154,9 @@ void client_leave(struct client *client, const char *why)
 	client_give_up_writing(client);
 	client_end_output(client);
 	client_tell(client, why);
+	tell_attended(set);
 	loop_timer_arm(&client->leave, LEAVE_MS);
 	client_go_on_receiving(client);
-	tell_attended(set);
 }
 
 /* Clients that aren't waited for, or that wait themselves. */

@@ -84,7 +84,10 @@ void client_set_look_later(struct client_set *set);
 
 void client_output_init(struct client *client);
 
-/* Writes the line that says `text` to a client, among its output. Returns its length. */
+/*
+ * Writes the line that says `text` to a client, among its output. Returns its length: 0 on a data
+ * port, whose bytes are the guest's alone.
+ */
 size_t client_mark(const struct client_set *set, char line[CLIENT_LINE_BYTES], const char *text);
 
 /*

@@ -179,6 +179,8 @@ static void on_sent(struct loop_op *op, int32_t res)
 void client_output_init(struct client *client)
 {
 	reader_init(&client->reader, output_of(client->set->port), wake_reader);
+	if (client->set->port->data)
+		reader_make_patient(&client->reader);
 	stage_init(&client->lines, &client->reader, client->line_bytes, sizeof(client->line_bytes));
 	client->stage = &client->lines;
 	loop_op_init(&client->room, &client->scope, on_room);

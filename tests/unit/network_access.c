@@ -418,6 +418,25 @@ TEST(who_sends_no_more_has_given_up_its_place_and_reads_on)
 	tear_down();
 }
 
+/* Its bytes are the guest's alone. */
+TEST(on_a_data_port_nobody_is_told_anything)
+{
+	int clients[2];
+
+	set_up(ACCESS_EXCLUSIVE);
+	f.output.port.data = true;
+	clients[0] = join();
+	network_guest_writes(&f, 0, 100);
+	turn_some(f.loop);
+	clients[1] = join();
+	network_expect(&f, clients[0], 0, 100);
+	assert_ends(clients[0]);
+	network_guest_writes(&f, 100, 100);
+	network_expect(&f, clients[1], 100, 100);
+	close_all(clients, 2);
+	tear_down();
+}
+
 TEST(the_backend_may_be_stopped_while_one_is_told_to_go)
 {
 	int clients[2];
@@ -568,6 +587,7 @@ int main(void)
 	    UNIT(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more),
 	    UNIT(those_that_are_told_to_go_do_not_pile_up),
 	    UNIT(who_sends_no_more_has_given_up_its_place_and_reads_on),
+	    UNIT(on_a_data_port_nobody_is_told_anything),
 	    UNIT(the_backend_may_be_stopped_while_one_is_told_to_go),
 	    UNIT(telnet_watchers_are_told_when_they_type_but_not_for_telnets_own_bytes),
 	    UNIT(a_watchers_window_counts_from_when_it_writes),
