@@ -375,6 +375,8 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_timer_init(&nested->deaf_timer, &nested->scope, on_deaf);
 	loop_task_init(&nested->flush, on_flush);
 	reader_init(&nested->reader, output_of(port), wake_nested);
+	if (port->data)
+		reader_make_patient(&nested->reader);
 	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));
 	window_set_init(&nested->windows, port);
 	window_init(&nested->window);
@@ -388,6 +390,7 @@ int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_p
 	if (!nested)
 		return -ENOMEM;
 	nested->backend = (struct backend){.ops = &nested_ops, .port = port};
+	port->attended = 1;
 	r = open_both(nested);
 	if (r < 0) {
 		log_error("can't use standard input and output: %s", strerror(-r));

@@ -43,7 +43,8 @@ def from_help(text):
 
 def manual_default(text):
     """Of an item's text: "The default is X." or "X (the default)"."""
-    text = re.sub(r"^\.(Cm|Ar|Dv) ", "", text, flags=re.MULTILINE).replace("\n", " ")
+    text = re.sub(r"^\.(Cm|Ar|Dv) ", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\.Fl -", "--", text, flags=re.MULTILINE).replace("\n", " ")
     text = re.sub(r" ([;,.])", r"\1", text)
     told = re.search(r"(\S+) \(the default\b|The default is (.*)", text)
     return told and first_clause(told[1] or told[2])

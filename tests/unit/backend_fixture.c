@@ -28,6 +28,11 @@ static void on_quit(struct backend_device *device, bool failed)
 	fixture_of(device)->failures += failed;
 }
 
+static void on_attended(struct backend_device *device)
+{
+	fixture_of(device)->attended++;
+}
+
 static void on_resized(struct backend_device *device)
 {
 	fixture_of(device)->resizes++;
@@ -45,6 +50,7 @@ void backend_fixture_init(struct backend_fixture *f, size_t output_bytes, size_t
 	    .pump = on_pump,
 	    .stopped = on_stopped,
 	    .resized = on_resized,
+	    .attended = on_attended,
 	    .quit = on_quit,
 	};
 	f->output.port.device = &f->device;

@@ -17,7 +17,7 @@ struct backend_fixture {
 	struct backend *backend; /* the test's to make; NULL once it has stopped */
 	struct byte_ring_state states[2];
 	uint8_t *bytes[2]; /* of output and input */
-	unsigned int pumps, stops, quits, failures, resizes;
+	unsigned int pumps, stops, quits, failures, resizes, attended;
 };
 
 /* Everything but the backend. Sizes are powers of two. */
