@@ -34,6 +34,7 @@ struct options {
 	const char *listen_address;
 	struct client_protocol protocol;
 	const char *uds_path;
+	const char *pty_path;
 	const char *log_file;
 	uint64_t history;
 	enum log_level log_level;
@@ -157,6 +158,12 @@ static bool set_uds_path(struct options *options, const char *value)
 	return value[0] != '\0';
 }
 
+static bool set_pty(struct options *options, const char *value)
+{
+	options->pty_path = value;
+	return value[0] != '\0';
+}
+
 static bool set_log_file(struct options *options, const char *value)
 {
 	options->log_file = value;
@@ -241,6 +248,8 @@ static const struct option_type option_types[] = {
      .set = set_telnet_break},
     {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
      .set = set_uds_path},
+    {"pty", 0, "PATH", "a path", "link to the pseudo terminal; the guest's number is appended",
+     .set = set_pty},
     {"log-file", 0, "PATTERN", "a path",
      "keep all output in files; %i is the guest's number, else it is appended",
      .set = set_log_file},
@@ -415,6 +424,9 @@ static enum options_result judge(const struct options *options)
 	if (options->backend->uds && !options->uds_path)
 		return usage_error("--uds-path: is required with --backend=%s; it takes a path",
 		                   options->backend->name);
+	if (options->backend->pty && !options->pty_path)
+		return usage_error("--pty: is required with --backend=%s; it takes a path",
+		                   options->backend->name);
 	return OPTIONS_RUN;
 }
 
@@ -451,6 +463,7 @@ static bool fill_port(const struct options *options, unsigned int i, struct port
 	    .history = options->history,
 	};
 	return append_number(options->uds_path, i, &port->place.uds_path) &&
+	       append_number(options->pty_path, i, &port->place.pty_path) &&
 	       insert_number(options->log_file, i, &port->log_path);
 }
 
@@ -527,6 +540,7 @@ static void free_guest(struct guest_config *guest)
 {
 	for (unsigned int i = 0; i < guest->ports_count; i++) {
 		free(guest->ports[i].place.uds_path);
+		free(guest->ports[i].place.pty_path);
 		free(guest->ports[i].log_path);
 	}
 	free(guest->ports);
