@@ -81,8 +81,10 @@ static void begin_output(struct pty *pty)
 	pty->begin_again = pty->write.armed;
 	if (pty->begin_again)
 		return;
+	/* Some may have been on its way while it was flushed. */
+	if (pty->joined)
+		pty_device_drop_output(&pty->device);
 	leave_output(pty);
-	pty_device_drop_output(&pty->device);
 	pty_device_take_status(&pty->device);
 	reader_init(&pty->reader, output_of(pty->backend.port), wake_pty);
 	stage_init(&pty->stage, &pty->reader, pty->out, sizeof(pty->out));

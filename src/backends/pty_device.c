@@ -107,14 +107,21 @@ uint8_t pty_device_take_status(const struct pty_device *device)
 
 void pty_device_drop_output(const struct pty_device *device)
 {
+	int fd = open_slave(device);
+
+	/* Of the two buffers on the way, the master can empty only the first. */
 	tcflush(device->master, TCOFLUSH);
+	if (fd >= 0)
+		tcflush(fd, TCIFLUSH);
+	fd_close(&fd);
+	/* It would tell of that as if somebody else had flushed it. */
+	pty_device_take_status(device);
 }
 
 void pty_device_reset(const struct pty_device *device)
 {
-	pty_device_drop_output(device);
+	tcflush(device->master, TCOFLUSH);
 	set_raw(device);
-	/* It would tell of that as if somebody else had flushed it. */
 	pty_device_take_status(device);
 }
 

@@ -56,7 +56,7 @@ int pty_device_unlock(const struct pty_device *device);
  */
 int pty_device_renew(struct pty_device *device);
 
-/* What was written and is still on its way to the slave, where it can be read, is dropped. */
+/* What was written and isn't read yet is dropped, while somebody has it open. */
 void pty_device_drop_output(const struct pty_device *device);
 
 /* What the master has to say of the slave, if anything: bits of TIOCPKT, else 0. It is said once. */
