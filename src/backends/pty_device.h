@@ -59,7 +59,8 @@ int pty_device_renew(struct pty_device *device);
 /* What was written and isn't read yet is dropped, while somebody has it open. */
 void pty_device_drop_output(const struct pty_device *device);
 
-/* What the master has to say of the slave, if anything: bits of TIOCPKT, else 0. It is said once. */
+/* What the master has to say of the slave, if anything: bits of TIOCPKT, else 0. It is said once.
+ */
 uint8_t pty_device_take_status(const struct pty_device *device);
 
 /* The window's size in characters, as somebody has set it; 0 x 0 if nobody has. */
