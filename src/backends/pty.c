@@ -206,6 +206,21 @@ static void look_who_is_there(struct pty *pty)
 		everybody_has_gone(pty);
 }
 
+static void arm_input(struct pty *pty)
+{
+	if (byte_ring_free(&pty->backend.port->input) > 0 && !pty->drained && !is_closing(pty) &&
+	    !pty->readable.armed && !pty->read.armed)
+		loop_arm_poll(&pty->readable, pty->device.master, POLLIN);
+}
+
+/* Whoever it was that opened it may have written something and be gone already. */
+static void look_at_all(struct pty *pty)
+{
+	pty->drained = false;
+	look_who_is_there(pty);
+	arm_input(pty);
+}
+
 /* The one who has gone may have kept it for itself: the next one must be able to open it. */
 static void check_if_left(struct pty *pty)
 {
@@ -224,6 +239,8 @@ static void check_if_left(struct pty *pty)
 	if (r < 0)
 		log_warning("%s: %s: can't be opened again: %s", pty->backend.port->name,
 		            pty->device.link_name, strerror(-r));
+	/* The link was there before the watch. */
+	look_at_all(pty);
 }
 
 static void on_hangup(struct loop_op *op, int32_t res)
@@ -255,13 +272,6 @@ static void on_written(struct loop_op *op, int32_t res)
 }
 
 /* Input. */
-
-static void arm_input(struct pty *pty)
-{
-	if (byte_ring_free(&pty->backend.port->input) > 0 && !pty->drained && !is_closing(pty) &&
-	    !pty->readable.armed && !pty->read.armed)
-		loop_arm_poll(&pty->readable, pty->device.master, POLLIN);
-}
 
 static void on_readable(struct loop_op *op, int32_t res)
 {
@@ -312,14 +322,6 @@ static void on_read(struct loop_op *op, int32_t res)
 		end_input(pty);
 	arm_input(pty);
 	check_if_left(pty);
-}
-
-/* Whoever it was that opened it may have written something and be gone already. */
-static void look_at_all(struct pty *pty)
-{
-	pty->drained = false;
-	look_who_is_there(pty);
-	arm_input(pty);
 }
 
 static void on_changed(struct file_watch *watch)

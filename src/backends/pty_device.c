@@ -248,10 +248,13 @@ void pty_device_close(struct pty_device *device)
 int pty_device_renew(struct pty_device *device)
 {
 	struct pty_device fresh = *device;
+	struct winsize size = {0};
 	int r = make_terminal(&fresh);
 
 	if (r < 0)
 		return r;
+	if (ioctl(device->master, TIOCGWINSZ, &size) == 0)
+		ioctl(fresh.master, TIOCSWINSZ, &size);
 	if (link_is_ours(device))
 		r = path_replace_by_link(&fresh.link, fresh.slave);
 	if (r < 0) {

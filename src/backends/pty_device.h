@@ -52,7 +52,8 @@ int pty_device_unlock(const struct pty_device *device);
 
 /*
  * A new terminal in the place of the old one, while nobody has it open and nothing of the master is
- * in flight. The link follows, unless it isn't ours any more. Returns 0 or -errno.
+ * in flight, with the same window. The link follows, unless it isn't ours any more. Returns 0 or
+ * -errno.
  */
 int pty_device_renew(struct pty_device *device);
 

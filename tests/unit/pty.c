@@ -233,6 +233,13 @@ TEST(input_that_there_is_no_room_for_waits)
 	tear_down();
 }
 
+static void set_window(int slave, unsigned short cols, unsigned short rows)
+{
+	struct winsize size = {.ws_col = cols, .ws_row = rows};
+
+	assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0);
+}
+
 static void assert_raw(int slave)
 {
 	struct termios there;
@@ -302,11 +309,15 @@ TEST(what_somebody_kept_for_itself_can_be_opened_after_it)
 			turn_until(f.loop, try_open(&slave));
 			pty_expect(&f, slave, 0, 1000);
 			assert_int_equal(ioctl(slave, TIOCEXCL), 0);
+			set_window(slave, 90, 20);
 			assert_false(try_open(&(int){0}));
 			assert_int_equal(write(slave, "x", 1), 1);
 			set_root(root);
 			close(slave);
 			pty_expect_input(&f, "x");
+			/* The window stays as it was set. */
+			assert_int_equal(f.resizes, 1);
+			assert_int_equal(f.output.port.cols, 90);
 		}
 		set_root(true);
 		tear_down();
@@ -330,13 +341,6 @@ TEST(several_share_it)
 	pty_expect(&f, b, 10, 10);
 	close(b);
 	tear_down();
-}
-
-static void set_window(int slave, unsigned short cols, unsigned short rows)
-{
-	struct winsize size = {.ws_col = cols, .ws_row = rows};
-
-	assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0);
 }
 
 TEST(the_window_is_noticed_when_something_is_typed_or_it_is_opened_or_closed)
