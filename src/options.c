@@ -120,6 +120,11 @@ static bool set_uds_path(struct settings *settings, const char *value)
 	return values_path(value, &settings->uds_path);
 }
 
+static bool set_pty(struct settings *settings, const char *value)
+{
+	return values_path(value, &settings->pty_path);
+}
+
 static bool set_log_file(struct settings *settings, const char *value)
 {
 	return values_path(value, &settings->log_file);
@@ -211,6 +216,8 @@ static const struct option_type option_types[] = {
      "who of several clients may write; data ports: single [shared]", .set = set_access},
     {"uds-path", 0, "PATH", VALUES_PATH_TAKES,
      "Unix socket for clients; the guest's number is appended", .set = set_uds_path},
+    {"pty", 0, "PATH", VALUES_PATH_TAKES,
+     "link to the pseudo terminal; the guest's number is appended", .set = set_pty},
     {"log-file", 0, "PATTERN", VALUES_PATH_TAKES,
      "files for all output; %i is the guest's number, else it is appended", .set = set_log_file},
     {"port", 0, "SPEC", "KEY=VALUE,..., and is given at most " PORTS_MAX_S " times",

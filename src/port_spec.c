@@ -13,7 +13,7 @@
 /* What is known while a text is read. Its strings are the text's or the defaults'. */
 struct spec {
 	struct port_config port; /* but for its strings */
-	const char *name, *uds_path, *log_path;
+	const char *name, *uds_path, *pty_path, *log_path;
 	unsigned int given; /* a bit for each key */
 	char *error;
 };
@@ -97,6 +97,11 @@ static bool set_uds_path(struct spec *spec, const char *value)
 	return values_path(value, &spec->uds_path);
 }
 
+static bool set_pty(struct spec *spec, const char *value)
+{
+	return values_path(value, &spec->pty_path);
+}
+
 static bool set_log_file(struct spec *spec, const char *value)
 {
 	return values_path(value, &spec->log_path);
@@ -122,6 +127,11 @@ static bool has_uds(const struct backend_kind *kind)
 	return kind->uds;
 }
 
+static bool has_pty(const struct backend_kind *kind)
+{
+	return kind->pty;
+}
+
 static const struct port_key {
 	const char *name;
 	const char *value; /* for --help */
@@ -140,6 +150,7 @@ static const struct port_key {
     {"tcp-protocol", "NAME", VALUES_TCP_PROTOCOL_TAKES, set_tcp_protocol, has_tcp, false},
     {"access", "WHO", VALUES_ACCESS_TAKES, set_access, has_clients, false},
     {"uds-path", "PATH", VALUES_PATH_TAKES, set_uds_path, has_uds, true},
+    {"pty", "PATH", VALUES_PATH_TAKES, set_pty, has_pty, true},
     {"log-file", "PATTERN", VALUES_PATH_TAKES, set_log_file, NULL, false},
     {"history", "BYTES", VALUES_HISTORY_TAKES, set_history, NULL, false},
 };
@@ -236,6 +247,8 @@ static bool settle_backend(struct spec *spec)
 	}
 	if (spec->port.backend->uds && !spec->uds_path)
 		return fail(spec, "uds-path: is required with backend=uds; it takes a path");
+	if (spec->port.backend->pty && !spec->pty_path)
+		return fail(spec, "pty: is required with backend=pty; it takes a path");
 	return true;
 }
 
@@ -262,13 +275,14 @@ static bool add_number(struct spec *spec, unsigned int guest_index)
 static bool make_port(const struct spec *spec, unsigned int guest_index, struct port_config *ret)
 {
 	struct port_config port = spec->port;
-	bool uds = port.backend->uds;
+	bool uds = port.backend->uds, pty = port.backend->pty;
 
 	port.name = spec->name ? strdup(spec->name) : NULL;
 	port.place.uds_path = uds ? values_append_number(spec->uds_path, guest_index) : NULL;
+	port.place.pty_path = pty ? values_append_number(spec->pty_path, guest_index) : NULL;
 	port.log_path = spec->log_path ? values_insert_number(spec->log_path, guest_index) : NULL;
 	if ((spec->name && !port.name) || (uds && !port.place.uds_path) ||
-	    (spec->log_path && !port.log_path)) {
+	    (pty && !port.place.pty_path) || (spec->log_path && !port.log_path)) {
 		port_config_deinit(&port);
 		return fail(spec, "no memory");
 	}
@@ -282,6 +296,7 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	struct spec spec = {
 	    .port = *defaults,
 	    .uds_path = defaults->place.uds_path,
+	    .pty_path = defaults->place.pty_path,
 	    .log_path = defaults->log_path,
 	};
 	char *copy = strdup(text ? text : "");

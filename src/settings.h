@@ -31,6 +31,7 @@ struct settings {
 	struct client_protocol protocol;
 	enum access access;
 	const char *uds_path; /* or NULL */
+	const char *pty_path; /* or NULL */
 	const char *log_file; /* or NULL */
 	uint64_t history;
 };

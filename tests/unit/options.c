@@ -184,6 +184,14 @@ TEST(addresses_are_taken)
 	}
 }
 
+TEST(links_to_terminals_have_the_guests_numbers)
+{
+	assert_int_equal(parse("-s /s -b pty --pty=/p -c 2"), OPTIONS_RUN);
+	assert_string_equal(config.guests[0].ports[0].place.pty_path, "/p0");
+	assert_string_equal(config.guests[1].ports[0].place.pty_path, "/p1");
+	options_free(&config);
+}
+
 TEST(paths_of_guests_have_their_numbers)
 {
 	static const struct {
@@ -291,6 +299,8 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"-s /s --log-level=loud", P "--log-level=loud: takes error, warning, info or debug\n"},
 	    {"-s /s -b tty", P "--backend=tty: takes a kind of backend, see --help\n"},
 	    {"-s /s -b uds", P "--uds-path: is required with --backend=uds; it takes a path\n"},
+	    {"-s /s -b pty", P "--pty: is required with --backend=pty; it takes a path\n"},
+	    {"-s /s --pty=", P "--pty=: takes a path\n"},
 	    {"-s /s --uds-path=", P "--uds-path=: takes a path\n"},
 	    {"-s /s --log-file=", P "--log-file=: takes a path\n"},
 	    {"-s /s --tcp-protocol=ssh", P "--tcp-protocol=ssh: takes raw or telnet\n"},
@@ -404,6 +414,7 @@ TEST(help_names_every_option_and_backend)
 	    "--access=",
 	    "--uds-path=",
 	    "--log-file=",
+	    "--pty=",
 	    "uds",
 	    "--port=",
 	    "--max-ports=",
@@ -417,6 +428,7 @@ TEST(help_names_every_option_and_backend)
 	    "uds-path=PATH",
 	    "log-file=PATTERN",
 	    "history=BYTES",
+	    "pty",
 	};
 	static const char *const lines[] = {"--help", "-h", "-s /s -h"};
 
@@ -485,6 +497,7 @@ int main(void)
 	    UNIT(every_way_of_writing_an_option_means_the_same),
 	    UNIT(values_are_taken),
 	    UNIT(addresses_are_taken),
+	    UNIT(links_to_terminals_have_the_guests_numbers),
 	    UNIT(paths_of_guests_have_their_numbers),
 	    UNIT(clients_are_spoken_to_as_told),
 	    UNIT(a_descriptor_takes_the_place_of_a_path),
