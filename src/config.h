@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * What the program is to do, however it was told: by options now, by a file later.
+ * The strings are its own, but for the addresses of places.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -42,6 +43,16 @@ struct config {
 	unsigned int guests_count;
 	enum log_level log_level;
 	char *control_path; /* of the control socket, or NULL */
+	/*
+	 * What a port that is added later is unless it says otherwise, for port_spec_parse(): as
+	 * the general options have it, but for the paths, which are NULL: no two ports can have
+	 * the same.
+	 */
+	struct port_config port_defaults;
 };
+
+/* Free what is in them. Do nothing to what was freed. */
+void port_config_deinit(struct port_config *port);
+void config_deinit(struct config *config);
 
 #endif

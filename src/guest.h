@@ -121,9 +121,10 @@ int guest_add_port(struct guest *guest, const struct port_config *config, const 
 /*
  * Takes the port of that name, or number, away; what is left for its clients is written out first,
  * and then `port_removed` follows. The first port stays: drivers that know of only one have that.
- * Returns 0 or -errno as above.
+ * Returns 0, with the configuration that it will be called with, or -errno as above.
  */
-int guest_remove_port(struct guest *guest, const char *name, const char **ret_why);
+int guest_remove_port(struct guest *guest, const char *name, const struct port_config **ret_config,
+                      const char **ret_why);
 
 /* The port of number `id`, below config->max_ports, or NULL if there is none. */
 const struct guest_port *guest_port_of(const struct guest *guest, unsigned int id);

@@ -157,7 +157,7 @@ static void on_vring_runs(struct session *session, unsigned int i)
 {
 	struct guest *guest = guest_of(session);
 
-	console_run(&guest->console, i, session_has_feature(session, VIRTIO_CONSOLE_F_MULTIPORT));
+	console_run(&guest->console, i, session->record->features);
 	tell_reach(guest);
 	guest_device_queue(guest, i);
 	guest_device_tell_config(guest);

@@ -61,7 +61,7 @@ static void on_port_attended(struct guest_port *port)
 {
 	struct guest_slot *slot = slot_of(port);
 
-	console_set_attended(&slot->guest->console, id_of(slot), port->output.port.attended);
+	console_set_attended(&slot->guest->console, id_of(slot), port->output.port.attended > 0);
 	guest_device_queue(slot->guest, CONSOLE_CONTROL_RECEIVEQ);
 }
 
@@ -155,6 +155,10 @@ int guest_add_port(struct guest *guest, const struct port_config *config, const 
 	}
 	while (id < guest->config->max_ports && guest_port_in_use(port_at(guest, id)))
 		id++;
+	if (config->history > guest->config->max_history) {
+		*ret_why = "it keeps more output than --history leaves room for";
+		return -EINVAL;
+	}
 	if (id == guest->config->max_ports || guest->stopping) {
 		*ret_why = "there is no number left for one more, see --max-ports";
 		return -ENOSPC;
@@ -168,7 +172,8 @@ int guest_add_port(struct guest *guest, const struct port_config *config, const 
 	return 0;
 }
 
-int guest_remove_port(struct guest *guest, const char *name, const char **ret_why)
+int guest_remove_port(struct guest *guest, const char *name, const struct port_config **ret_config,
+                      const char **ret_why)
 {
 	struct guest_slot *slot = find_slot(guest, name);
 	unsigned int id;
@@ -184,7 +189,7 @@ int guest_remove_port(struct guest *guest, const char *name, const char **ret_wh
 	}
 	guest_device_follow_up(guest, console_transmitq_of(id),
 	                       console_unplug(&guest->console, id));
-	slot->removed = slot->port.config;
+	*ret_config = slot->removed = slot->port.config;
 	guest_port_stop(&slot->port, true);
 	guest_device_queue_answers(guest);
 	guest_device_queue(guest, console_transmitq_of(id));

@@ -57,13 +57,13 @@ static bool is_closing(const struct client *client)
 	return client->scope.closing;
 }
 
-/* Whether anybody is there who isn't on the way out. */
+/* How many are there who aren't on the way out. */
 static void tell_attended(struct client_set *set)
 {
-	bool attended = false;
+	unsigned int attended = 0;
 
 	list_for_each (link, &set->clients)
-		attended |= !is_closing(container_of(link, struct client, link));
+		attended += !is_closing(container_of(link, struct client, link));
 	if (attended == set->port->attended)
 		return;
 	set->port->attended = attended;

@@ -43,7 +43,7 @@ static int new_target(struct backend **ret_backend, struct loop *loop, struct ba
 	if (!target)
 		return -ENOMEM;
 	target->backend = (struct backend){.ops = ops, .port = port};
-	port->attended = true;
+	port->attended = 1;
 	list_init(&target->reader.link);
 	target->reader.output = output_of(port);
 	loop_scope_init(&target->scope, loop, on_drained);

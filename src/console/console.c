@@ -52,7 +52,7 @@ void console_init(struct console *console, struct console_record *record, struct
 	for (unsigned int i = 0; i < max_ports; i++) {
 		port_init(&ports[i].port, &vrings[console_receiveq_of(i)],
 		          &vrings[console_transmitq_of(i)]);
-		ports[i].control.state = &record->ports[i];
+		ports[i].handshake.state = &record->ports[i];
 	}
 	count_ports(console);
 	console->seen = console->config;
@@ -64,13 +64,13 @@ void console_plug(struct console *console, unsigned int id, struct backend_port 
 	struct console_port *port = &console->ports[id];
 
 	port_attach(&port->port, people, spill);
-	port->control.name = name;
-	port->control.console = !spill;
-	port->control.attended = people->attended;
-	port->control.cols = people->cols;
-	port->control.rows = people->rows;
+	port->handshake.name = name;
+	port->handshake.console = !spill;
+	port->handshake.attended = people->attended > 0;
+	port->handshake.cols = people->cols;
+	port->handshake.rows = people->rows;
 	if (console->record->driver_ready && id < console_ports_reach(console))
-		control_plug(&port->control);
+		handshake_plug(&port->handshake);
 }
 
 struct port_outcome console_unplug(struct console *console, unsigned int id)
@@ -81,7 +81,7 @@ struct port_outcome console_unplug(struct console *console, unsigned int id)
 	if (virtq_started(port->port.transmitq))
 		outcome = port_settle_output(&port->port);
 	port_detach(&port->port);
-	control_unplug(&port->control);
+	handshake_unplug(&port->handshake);
 	return outcome;
 }
 
@@ -104,14 +104,14 @@ void console_name_vring(struct console *console, unsigned int vring)
 void console_forget_frontend(struct console *console)
 {
 	memset(console->record, 0, sizeof(*console->record));
-	console->multiport = false;
+	console->multiport = console->sized = console->was_read = false;
 	count_ports(console);
 	console->seen = console->config;
 }
 
 void console_set_size(struct console *console, unsigned int id, uint16_t cols, uint16_t rows)
 {
-	control_set_size(&console->ports[id].control, cols, rows);
+	handshake_set_size(&console->ports[id].handshake, cols, rows);
 	if (id > 0)
 		return;
 	console->config.cols = le16_of(cols);
@@ -120,7 +120,7 @@ void console_set_size(struct console *console, unsigned int id, uint16_t cols, u
 
 void console_set_attended(struct console *console, unsigned int id, bool attended)
 {
-	control_set_attended(&console->ports[id].control, attended);
+	handshake_set_attended(&console->ports[id].handshake, attended);
 }
 
 /* Configuration space. */
@@ -141,16 +141,21 @@ void console_read_config(struct console *console, uint32_t offset, void *ret_byt
 	memset(ret_bytes, 0, len);
 	if (n == 0)
 		return;
+	console->was_read = true;
 	memcpy(ret_bytes, bytes + offset, n);
 	memcpy((uint8_t *)&console->seen + offset, bytes + offset, n);
 }
 
-/* Notes what the frontend believes to be there. Whether it is the same as before up to `end`. */
+/*
+ * Notes what the frontend believes to be there. Whether it is the same as before up to `end`, which
+ * it is for who hasn't seen anything yet.
+ */
 static bool note_write(struct console *console, uint32_t offset, const uint8_t *bytes, uint32_t len,
                        uint32_t end)
 {
 	uint8_t *seen = (uint8_t *)&console->seen + offset;
-	bool same = offset >= end || memcmp(seen, bytes, MIN(len, end - offset)) == 0;
+	bool same =
+	    !console->was_read || offset >= end || memcmp(seen, bytes, MIN(len, end - offset)) == 0;
 
 	memcpy(seen, bytes, within(offset, len));
 	return same;
@@ -176,8 +181,8 @@ static void start_driver(struct console *console, bool ready)
 
 	console->record->driver_ready = ready;
 	for (unsigned int i = 0; i < console->max_ports; i++)
-		control_start(&console->ports[i].control,
-		              i < reach && port_attached(&console->ports[i].port));
+		handshake_start(&console->ports[i].handshake,
+		                i < reach && port_attached(&console->ports[i].port));
 }
 
 /* Whether it changes or asks for anything. What means nothing is passed over. */
@@ -192,7 +197,7 @@ static bool take_message(struct console *console, const struct virtio_console_co
 	}
 	if (id >= console_ports_reach(console) || !port_attached(&console->ports[id].port))
 		return false;
-	return control_take(&console->ports[id].control, event, value);
+	return handshake_take(&console->ports[id].handshake, event, value);
 }
 
 /* Gathers `len` bytes of the chain, whatever they are spread over. Whether there were so many. */
@@ -247,12 +252,16 @@ static struct port_outcome pump_messages(struct console *console)
 
 /* Control messages to the driver. */
 
-static struct control_port *find_message(struct console *console,
-                                         struct control_message *ret_message)
+static struct handshake *find_message(struct console *console,
+                                      struct handshake_message *ret_message)
 {
+	enum handshake_size size = HANDSHAKE_NO_SIZE;
+
+	if (console->sized)
+		size = console->rows_first ? HANDSHAKE_ROWS_COLS : HANDSHAKE_COLS_ROWS;
 	for (unsigned int i = 0; i < console->max_ports; i++) {
-		if (control_next(&console->ports[i].control, i, console->rows_first, ret_message))
-			return &console->ports[i].control;
+		if (handshake_next(&console->ports[i].handshake, i, size, ret_message))
+			return &console->ports[i].handshake;
 	}
 	return NULL;
 }
@@ -279,8 +288,8 @@ static struct port_outcome pump_answers(struct console *console)
 	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_RECEIVEQ];
 	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
 	struct port_outcome outcome = {0};
-	struct control_message message;
-	struct control_port *port;
+	struct handshake_message message;
+	struct handshake *port;
 	struct virtq_chain chain;
 
 	virtq_kicks_off(vq);
@@ -294,7 +303,7 @@ static struct port_outcome pump_answers(struct console *console)
 		if (r != VIRTQ_OK)
 			break;
 		if (scatter(vq, &chain, message.bytes, message.len))
-			control_sent(port, &message);
+			handshake_sent(port, &message);
 		if (vq->broken)
 			break;
 		virtq_push(vq, &chain);
@@ -307,11 +316,12 @@ static struct port_outcome pump_answers(struct console *console)
 
 /* Virtqueues. */
 
-void console_run(struct console *console, unsigned int vring, bool multiport)
+void console_run(struct console *console, unsigned int vring, uint64_t features)
 {
 	struct console_record *record = console->record;
 
-	console->multiport = multiport;
+	console->multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
+	console->sized = features >> VIRTIO_CONSOLE_F_SIZE & 1;
 	if (vring != CONSOLE_CONTROL_TRANSMITQ || !record->driver_stopped)
 		return;
 	record->driver_stopped = false;
@@ -322,7 +332,7 @@ void console_run(struct console *console, unsigned int vring, bool multiport)
 static bool takes_input(const struct console *console, const struct console_port *port)
 {
 	/* Linux throws away what comes for a port that nobody has opened. */
-	return !console->multiport || port->control.console || port->control.state->open;
+	return !console->multiport || port->handshake.console || port->handshake.state->open;
 }
 
 struct port_outcome console_pump(struct console *console, unsigned int vring)

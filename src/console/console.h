@@ -7,7 +7,7 @@
 #define CONSOLE_CONSOLE_H
 
 #include "base/endian.h"
-#include "console/control.h"
+#include "console/handshake.h"
 #include "console/port.h"
 
 #include <stdint.h>
@@ -57,23 +57,25 @@ struct console_record {
 	bool driver_stopped;   /* the control transmitq has stopped */
 	uint16_t stopped_at;   /* and there */
 	uint32_t vrings_named; /* by the frontend, before the driver started; 0: it doesn't tell */
-	struct control_state ports[CONSOLE_PORTS_MAX];
+	struct handshake_state ports[CONSOLE_PORTS_MAX];
 };
 
 struct console_port {
 	struct port port;
-	struct control_port control;
+	struct handshake handshake;
 };
 
 struct console {
 	struct console_config config;
 	struct console_config seen; /* as the frontend has last read or written it */
+	bool was_read;              /* it has read any of it */
 	struct console_record *record;
 	struct virtq *vrings;
 	struct console_port *ports; /* max_ports of them */
 	unsigned int max_ports;
 	bool rows_first; /* what drivers take a RESIZE for */
 	bool multiport;  /* the driver has taken VIRTIO_CONSOLE_F_MULTIPORT */
+	bool sized;      /* and VIRTIO_CONSOLE_F_SIZE */
 };
 
 /*
@@ -140,10 +142,10 @@ void console_set_size(struct console *console, unsigned int id, uint16_t cols, u
 void console_set_attended(struct console *console, unsigned int id, bool attended);
 
 /*
- * Virtqueue `vring` is started, by a driver that has taken MULTIPORT or not. One whose control
+ * Virtqueue `vring` is started, by a driver that has taken these features. One whose control
  * messages don't go on where they stopped is another one, and knows nothing.
  */
-void console_run(struct console *console, unsigned int vring, bool multiport);
+void console_run(struct console *console, unsigned int vring, uint64_t features);
 
 /* Pumps virtqueue `vring`, which is started and whole. */
 struct port_outcome console_pump(struct console *console, unsigned int vring);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "console/control.h"
+#include "console/handshake.h"
 
 #include "base/macros.h"
 
@@ -13,41 +13,41 @@ static const uint8_t order[] = {
     VIRTIO_CONSOLE_PORT_NAME,     VIRTIO_CONSOLE_PORT_OPEN,  VIRTIO_CONSOLE_RESIZE,
 };
 
-static void tell(struct control_port *port, unsigned int event)
+static void tell(struct handshake *port, unsigned int event)
 {
 	port->state->pending |= (uint8_t)BIT(event);
 }
 
-void control_start(struct control_port *port, bool present)
+void handshake_start(struct handshake *port, bool present)
 {
-	*port->state = (struct control_state){0};
+	*port->state = (struct handshake_state){0};
 	if (present)
 		tell(port, VIRTIO_CONSOLE_DEVICE_ADD);
 }
 
-void control_plug(struct control_port *port)
+void handshake_plug(struct handshake *port)
 {
 	tell(port, VIRTIO_CONSOLE_DEVICE_ADD);
 }
 
-void control_unplug(struct control_port *port)
+void handshake_unplug(struct handshake *port)
 {
 	bool removed =
 	    port->state->known || (port->state->pending & BIT(VIRTIO_CONSOLE_DEVICE_REMOVE));
 
-	*port->state = (struct control_state){0};
+	*port->state = (struct handshake_state){0};
 	if (removed)
 		tell(port, VIRTIO_CONSOLE_DEVICE_REMOVE);
 }
 
 /* Linux's driver knows the size of a console only after it has made one of the port. */
-static void tell_size(struct control_port *port)
+static void tell_size(struct handshake *port)
 {
 	if (port->console && port->state->ready)
 		tell(port, VIRTIO_CONSOLE_RESIZE);
 }
 
-static void introduce(struct control_port *port)
+static void introduce(struct handshake *port)
 {
 	if (port->console)
 		tell(port, VIRTIO_CONSOLE_CONSOLE_PORT);
@@ -58,7 +58,7 @@ static void introduce(struct control_port *port)
 }
 
 /* Some say it again without having forgotten what they know: Linux after it was suspended. */
-bool control_take(struct control_port *port, uint16_t event, uint16_t value)
+bool handshake_take(struct handshake *port, uint16_t event, uint16_t value)
 {
 	switch (event) {
 	case VIRTIO_CONSOLE_PORT_READY:
@@ -76,7 +76,7 @@ bool control_take(struct control_port *port, uint16_t event, uint16_t value)
 	}
 }
 
-void control_set_attended(struct control_port *port, bool attended)
+void handshake_set_attended(struct handshake *port, bool attended)
 {
 	if (port->attended == attended)
 		return;
@@ -85,20 +85,20 @@ void control_set_attended(struct control_port *port, bool attended)
 		tell(port, VIRTIO_CONSOLE_PORT_OPEN);
 }
 
-void control_set_size(struct control_port *port, uint16_t cols, uint16_t rows)
+void handshake_set_size(struct handshake *port, uint16_t cols, uint16_t rows)
 {
 	port->cols = cols;
 	port->rows = rows;
 	tell_size(port);
 }
 
-static void append(struct control_message *message, const void *bytes, size_t len)
+static void append(struct handshake_message *message, const void *bytes, size_t len)
 {
 	memcpy(message->bytes + message->len, bytes, len);
 	message->len += len;
 }
 
-static void append_size(struct control_message *message, const struct control_port *port,
+static void append_size(struct handshake_message *message, const struct handshake *port,
                         bool rows_first)
 {
 	le16 cols = le16_of(port->cols), rows = le16_of(port->rows);
@@ -107,7 +107,7 @@ static void append_size(struct control_message *message, const struct control_po
 	append(message, rows_first ? &cols : &rows, sizeof(le16));
 }
 
-static uint16_t value_of(const struct control_port *port, uint8_t event)
+static uint16_t value_of(const struct handshake *port, uint8_t event)
 {
 	switch (event) {
 	case VIRTIO_CONSOLE_CONSOLE_PORT: /* unused, but Linux does nothing at 0 */
@@ -119,8 +119,8 @@ static uint16_t value_of(const struct control_port *port, uint8_t event)
 	}
 }
 
-static void compose(const struct control_port *port, uint32_t id, uint8_t event, bool rows_first,
-                    struct control_message *ret_message)
+static void compose(const struct handshake *port, uint32_t id, uint8_t event, bool rows_first,
+                    struct handshake_message *ret_message)
 {
 	struct virtio_console_control head = {
 	    .id = le32_of(id),
@@ -135,27 +135,27 @@ static void compose(const struct control_port *port, uint32_t id, uint8_t event,
 		append_size(ret_message, port, rows_first);
 	/* Without a NUL: virtio 1.3, 5.3.6.2. */
 	if (event == VIRTIO_CONSOLE_PORT_NAME)
-		append(ret_message, port->name, strnlen(port->name, CONTROL_NAME_MAX));
+		append(ret_message, port->name, strnlen(port->name, HANDSHAKE_NAME_MAX));
 }
 
-bool control_next(struct control_port *port, uint32_t id, bool rows_first,
-                  struct control_message *ret_message)
+bool handshake_next(struct handshake *port, uint32_t id, enum handshake_size size,
+                    struct handshake_message *ret_message)
 {
-	struct control_state *state = port->state;
+	struct handshake_state *state = port->state;
 
 	/* Of a window that isn't known there is nothing to tell. */
-	if (port->cols == 0 && port->rows == 0)
+	if (size == HANDSHAKE_NO_SIZE || (port->cols == 0 && port->rows == 0))
 		state->pending &= (uint8_t)~BIT(VIRTIO_CONSOLE_RESIZE);
 	for (unsigned int i = 0; i < ARRAY_SIZE(order) && state->pending; i++) {
 		if (!(state->pending & BIT(order[i])))
 			continue;
-		compose(port, id, order[i], rows_first, ret_message);
+		compose(port, id, order[i], size == HANDSHAKE_ROWS_COLS, ret_message);
 		return true;
 	}
 	return false;
 }
 
-void control_sent(struct control_port *port, const struct control_message *message)
+void handshake_sent(struct handshake *port, const struct handshake_message *message)
 {
 	port->state->pending &= (uint8_t)~BIT(message->event);
 	if (message->event == VIRTIO_CONSOLE_DEVICE_ADD)

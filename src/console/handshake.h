@@ -7,8 +7,8 @@
  * is one message of each sort, with what holds when it is sent. So a driver that doesn't listen
  * costs nothing, and whatever it says again is answered again. Pure: bytes out.
  */
-#ifndef CONSOLE_CONTROL_H
-#define CONSOLE_CONTROL_H
+#ifndef CONSOLE_HANDSHAKE_H
+#define CONSOLE_HANDSHAKE_H
 
 #include "base/endian.h"
 
@@ -35,51 +35,58 @@ enum {
 };
 
 /* The longest name of a port, in bytes. */
-#define CONTROL_NAME_MAX    64u
-#define CONTROL_MESSAGE_MAX (sizeof(struct virtio_console_control) + CONTROL_NAME_MAX)
+#define HANDSHAKE_NAME_MAX    64u
+#define HANDSHAKE_MESSAGE_MAX (sizeof(struct virtio_console_control) + HANDSHAKE_NAME_MAX)
 
 /* What outlives the process. Zero: no driver knows of the port. */
-struct control_state {
+struct handshake_state {
 	uint8_t pending; /* what the driver has to be told: a bit for each event */
 	bool known;      /* it has been told that there is a port */
 	bool ready;      /* it has taken the port */
 	bool open;       /* and has opened it */
 };
 
-struct control_port {
-	struct control_state *state;
-	const char *name; /* or NULL; at most CONTROL_NAME_MAX bytes count */
+struct handshake {
+	struct handshake_state *state;
+	const char *name; /* or NULL; at most HANDSHAKE_NAME_MAX bytes count */
 	bool console;     /* else a data port */
 	bool attended;    /* our side of it is open */
 	uint16_t cols, rows;
 };
 
-struct control_message {
-	uint8_t event; /* for control_sent() */
+struct handshake_message {
+	uint8_t event; /* for handshake_sent() */
 	size_t len;
-	uint8_t bytes[CONTROL_MESSAGE_MAX];
+	uint8_t bytes[HANDSHAKE_MESSAGE_MAX];
 };
 
 /* A driver has started that knows nothing yet of the port, which is there or (`present`) isn't. */
-void control_start(struct control_port *port, bool present);
+void handshake_start(struct handshake *port, bool present);
 
 /* The port has come or gone while a driver is at work. */
-void control_plug(struct control_port *port);
-void control_unplug(struct control_port *port);
+void handshake_plug(struct handshake *port);
+void handshake_unplug(struct handshake *port);
 
 /* Takes a message of the driver's about the port. Whether it changes or asks for anything. */
-bool control_take(struct control_port *port, uint16_t event, uint16_t value);
+bool handshake_take(struct handshake *port, uint16_t event, uint16_t value);
 
 /* Our side was opened or closed, or the window has another size: tells a driver that cares. */
-void control_set_attended(struct control_port *port, bool attended);
-void control_set_size(struct control_port *port, uint16_t cols, uint16_t rows);
+void handshake_set_attended(struct handshake *port, bool attended);
+void handshake_set_size(struct handshake *port, uint16_t cols, uint16_t rows);
+
+/* What the driver takes a VIRTIO_CONSOLE_RESIZE for. */
+enum handshake_size {
+	HANDSHAKE_NO_SIZE, /* for nothing */
+	HANDSHAKE_COLS_ROWS,
+	HANDSHAKE_ROWS_COLS,
+};
 
 /*
  * The message that is to be sent next, about port number `id`; false if there is none. It stays the
- * next one until it was sent. `rows_first`: what the driver takes a RESIZE for.
+ * next one until it was sent.
  */
-bool control_next(struct control_port *port, uint32_t id, bool rows_first,
-                  struct control_message *ret_message);
-void control_sent(struct control_port *port, const struct control_message *message);
+bool handshake_next(struct handshake *port, uint32_t id, enum handshake_size size,
+                    struct handshake_message *ret_message);
+void handshake_sent(struct handshake *port, const struct handshake_message *message);
 
 #endif
