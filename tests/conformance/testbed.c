@@ -228,13 +228,14 @@ int bed_add_port(struct bed_guest *guest, unsigned int id, const struct bed_port
 
 int bed_remove_port(struct bed_guest *guest, unsigned int id)
 {
+	const struct port_config *config = NULL;
 	const char *why = NULL;
 	char name[12];
 	int r;
 
 	snprintf(name, sizeof(name), "%u", id);
-	r = guest_remove_port(guest->guest, name, &why);
-	assert_true(r == 0 || why);
+	r = guest_remove_port(guest->guest, name, &config, &why);
+	assert_true(r == 0 ? config == &guest->ports[id] : !!why);
 	return r;
 }
 
