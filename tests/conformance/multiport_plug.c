@@ -137,6 +137,9 @@ static void wrong_changes_are_refused(void **state)
 	assert_int_equal(bed_remove_port(guest, 31), -ENOENT);
 	assert_int_equal(
 	    bed_add_port(guest, ADDED, &(struct bed_port_options){.name = CONSOLE_NAME}), -EEXIST);
+	/* More than the guest's memory for it was made for. */
+	assert_int_equal(bed_add_port(guest, ADDED, &(struct bed_port_options){.history = 1 << 20}),
+	                 -EINVAL);
 	for (uint32_t id = ADDED; id < MOST; id++)
 		assert_int_equal(bed_add_port(guest, id, &(struct bed_port_options){0}), 0);
 	assert_int_equal(bed_add_port(guest, MOST, &added), -ENOSPC);

@@ -204,6 +204,38 @@ static void data_waits_while_the_driver_has_it_closed(void **state)
 	tcp_client_close(&client, true);
 }
 
+/* A pause changes nothing of that, in either state; after a reset the driver has to open anew. */
+static void a_pause_keeps_a_port_open_and_a_reset_does_not(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct port_driver *port = multiport_driver_port(&guest->multiport, 1);
+	struct tcp_client client;
+
+	(void)state;
+	connect_data(&client, guest, 0);
+	for (uint16_t open = 2; open-- > 0;) {
+		multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_OPEN, open);
+		assert_true(console_driver_play(&guest->console, VMM_STOP));
+		tcp_client_send_all(&client, "typed", 5);
+		bed_settle(guest->bed);
+		assert_true(console_driver_play(&guest->console, VMM_RESUME));
+		bed_settle(guest->bed);
+		assert_int_equal(port_driver_collect(port), open ? 5 : 0);
+		if (open)
+			port_driver_expect_input(port, "typed", 5);
+	}
+	multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_OPEN, 1);
+	port_driver_expect_input(port, "typed", 5);
+	assert_true(multiport_driver_reset(&guest->multiport));
+	tcp_client_send_all(&client, "again", 5);
+	assert_true(multiport_driver_restart(&guest->multiport));
+	bed_settle(guest->bed);
+	assert_int_equal(port_driver_collect(port), 0);
+	shake_hands(guest);
+	port_driver_expect_input(port, "again", 5);
+	tcp_client_close(&client, true);
+}
+
 /* However much it is: TCP holds the client back, and not a byte is lost. */
 static void much_data_waits_too(void **state)
 {
@@ -248,6 +280,7 @@ int main(void)
 	    BED_TEST(the_last_state_is_told),
 	    BED_TEST(data_waits_until_the_driver_opens),
 	    BED_TEST(data_waits_while_the_driver_has_it_closed),
+	    BED_TEST(a_pause_keeps_a_port_open_and_a_reset_does_not),
 	    BED_TEST(much_data_waits_too),
 	};
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """A client of a data port, in a process of its own so that it can be stopped:
-sends SIZE random bytes and receives as many, both at once, then prints both MD5
-sums, stays until its input ends, and goes with a reset.
+waits for the line "go", then sends SIZE random bytes and receives as many, both at
+once, prints both MD5 sums, stays until its input ends, and goes with a reset.
 
     data_client.py PORT SIZE
 """
@@ -18,6 +18,10 @@ import sys
 def main():
     port, size = int(sys.argv[1]), int(sys.argv[2])
     connection = socket.create_connection(('127.0.0.1', port))
+    # The guest writes that once it knows that somebody is there.
+    line = connection.recv(3, socket.MSG_WAITALL)
+    if line != b'go\n':
+        sys.exit(f'{line} came first')
     connection.setblocking(False)
     sent, received = hashlib.md5(), hashlib.md5()
     to_send = to_receive = size

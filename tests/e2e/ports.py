@@ -6,6 +6,7 @@ at once while its client is stopped and continued at random; with both kernels."
 
 import pathlib
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -101,6 +102,8 @@ class DataClient(Process):
 
     def finish(self):
         """The MD5 sums of what it has sent and received."""
+        check(select.select([self.child.stdout], [], [], SOON)[0],
+              f'{self.name} hasn\'t all that it waits for')
         sums = self.child.stdout.readline().decode().split()
         check_equal(len(sums), 2, f'{self.name}\'s last words')
         self.child.stdin.close()
@@ -144,7 +147,7 @@ def check_bulk(case, daemon, console, kernel, size):
     console.run(f'dd if=/dev/urandom of=/tmp/big bs=1M count={size // MIB} 2>/dev/null', 200)
     in_guest = console.run('md5sum </tmp/big', 200).split()[0].decode()
     # The device can be opened once: both ways through one descriptor. 32 KiB a write is more
-    # than the port keeps.
+    # than the port keeps. A write waits for the client, a read would be at its end without.
     client = DataClient(case, daemon.port + 2, size, f'data-{kernel}')
     ended, stops = threading.Event(), []
     thread = threading.Thread(
@@ -152,7 +155,7 @@ def check_bulk(case, daemon, console, kernel, size):
     thread.start()
     begin = time.monotonic()
     try:
-        received = console.run(f'exec 3<>{DEVICE}; dd if=/tmp/big bs=32k >&3 2>/dev/null & '
+        received = console.run(f'exec 3<>{DEVICE}; echo go >&3; dd if=/tmp/big bs=32k >&3 2>/dev/null & '
                                f'head -c {size} <&3 | md5sum; wait; exec 3>&-', 400)
     finally:
         ended.set()
