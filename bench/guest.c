@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "guest.h"
+
+#include <string.h>
+
+#include "machine.h"
+#include "support.h"
+
+/* A PC's memory: up to the VGA hole, and above it. Nothing of it is used before it is written. */
+#define LOW_END    0xa0000ull
+#define HIGH_START 0xc0000ull
+#define UVA        0x7f2000000000ull /* the frontend's addresses, anything but guest addresses */
+#define SLACK      0x80000ull        /* rings, and what the allocator keeps for itself */
+
+struct guest_shape guest_shape(uint32_t transmit_size, uint32_t receive_size, bool deep)
+{
+	return (struct guest_shape){
+	    .transmit_size = transmit_size,
+	    .transmit_depth = deep ? GUEST_RING_SIZE : 1,
+	    .receive_size = receive_size,
+	    .receive_depth = deep ? GUEST_RING_SIZE : 1,
+	};
+}
+
+static void make_memory(struct guest *guest, const struct guest_shape *shape)
+{
+	uint64_t buffers = (uint64_t)shape->transmit_size * shape->transmit_depth +
+	                   (uint64_t)shape->receive_size * shape->receive_depth;
+	uint64_t high = (buffers + SLACK + 4095) / 4096 * 4096;
+
+	guest->memory = (struct guest_memory){0};
+	guest_memory_add(&guest->memory, HIGH_START, UVA + HIGH_START, HIGH_START, high, -1);
+	guest_memory_add(&guest->memory, 0, UVA, 0, LOW_END, 0);
+}
+
+static void post_all(struct ring *ring)
+{
+	uint16_t i;
+
+	for (i = 0; i < ring->depth; i++)
+		ring_push(ring, ring->buffer_size);
+	ring_publish(ring);
+}
+
+void guest_start(struct guest *guest, const char *socket_path, const struct guest_shape *shape)
+{
+	/* The library's own buffers aren't used. */
+	struct console_driver_options options = {
+	    .queue_size = GUEST_RING_SIZE,
+	    .receive_count = 1,
+	    .receive_size = 1,
+	    .transmit_size = 1,
+	};
+	struct console_driver *console = &guest->console;
+
+	make_memory(guest, shape);
+	frontend_init_path(&guest->frontend, socket_path);
+	console_driver_init(console, &guest->frontend, &guest->memory, &options);
+	if (!console_driver_play(console, VMM_CONNECT) ||
+	    !console_driver_play(console, VMM_START) || !console_driver_play(console, VMM_CONFIG))
+		support_die("the backend closed the connection while the guest started");
+	ring_init(&guest->transmit, &console->queue[CONSOLE_TRANSMIT], shape->transmit_depth,
+	          shape->transmit_size);
+	ring_init(&guest->receive, &console->queue[CONSOLE_RECEIVE], shape->receive_depth,
+	          shape->receive_size);
+	ring_ask_calls(&guest->transmit, false);
+	ring_ask_calls(&guest->receive, false);
+	post_all(&guest->receive);
+}
+
+void guest_stop(struct guest *guest)
+{
+	console_driver_play(&guest->console, VMM_STOP);
+	console_driver_deinit(&guest->console);
+	frontend_deinit(&guest->frontend);
+	guest_memory_deinit(&guest->memory);
+}
+
+unsigned int guest_transmit(struct guest *guest, struct pattern *pattern, uint32_t size,
+                            unsigned int most)
+{
+	struct ring *ring = &guest->transmit;
+	unsigned int room = ring->depth - ring_outstanding(ring);
+	unsigned int i, count = room < most ? room : most;
+
+	if (!count)
+		return 0;
+	for (i = 0; i < count; i++) {
+		pattern_fill(pattern, ring_buffer(ring, ring->avail), size);
+		ring_push(ring, size);
+	}
+	ring_publish(ring);
+	return count;
+}
+
+unsigned int guest_reap(struct guest *guest)
+{
+	struct ring *ring = &guest->transmit;
+	unsigned int i, count = ring_ready(ring);
+
+	for (i = 0; i < count; i++)
+		ring_take(ring);
+	return count;
+}
+
+void guest_say(struct guest *guest, const void *bytes, uint32_t size)
+{
+	uint64_t deadline = support_now_ms() + support_deadline_ms();
+	struct ring *ring = &guest->transmit;
+
+	memcpy(ring_buffer(ring, ring->avail), bytes, size);
+	ring_push(ring, size);
+	ring_publish(ring);
+	while (ring_outstanding(ring)) {
+		guest_reap(guest);
+		machine_relax();
+		if (support_now_ms() > deadline)
+			support_die("the backend doesn't take the guest's output");
+	}
+}
