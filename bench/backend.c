@@ -82,45 +82,33 @@ static unsigned int find_ports(unsigned int count)
 
 /* ---- the command ---- */
 
-static const char *replacement(const struct backend *backend, const char *word, size_t len,
-                               const char *extra)
+/* Replaces each `word` in the text, which has room for COMMAND_MAX bytes. */
+static void replace(char *text, const char *word, const char *with)
 {
-	static char number[16];
+	char rest[COMMAND_MAX];
+	char *at = text;
 
-	if (len == 8 && !strncmp(word, "{socket}", len))
-		return backend->socket_prefix;
-	if (len == 7 && !strncmp(word, "{extra}", len))
-		return extra ? extra : "";
-	if (len == 7 && !strncmp(word, "{count}", len)) {
-		snprintf(number, sizeof(number), "%u", backend->count);
-		return number;
+	while ((at = strstr(at, word))) {
+		snprintf(rest, sizeof(rest), "%s", at + strlen(word));
+		if ((size_t)(at - text) + strlen(with) + strlen(rest) >= COMMAND_MAX)
+			support_die("a command of more than %d bytes", COMMAND_MAX);
+		at = stpcpy(at, with);
+		strcpy(at, rest);
 	}
-	if (len == 6 && !strncmp(word, "{port}", len)) {
-		snprintf(number, sizeof(number), "%u", backend->port);
-		return number;
-	}
-	return NULL;
 }
 
-static void expand(char command[COMMAND_MAX], const struct backend *backend, const char *extra)
+static void expand(char *command, const struct backend *backend, const char *extra)
 {
-	const char *from = backend->target->command;
-	size_t used = (size_t)snprintf(command, COMMAND_MAX, "exec ");
+	char number[16];
 
-	while (*from && used < COMMAND_MAX - 1) {
-		const char *end = *from == '{' ? strchr(from, '}') : NULL;
-		const char *word =
-		    end ? replacement(backend, from, (size_t)(end + 1 - from), extra) : NULL;
-
-		if (word)
-			used += (size_t)snprintf(command + used, COMMAND_MAX - used, "%s", word);
-		else
-			command[used++] = *from;
-		from = word ? end + 1 : from + 1;
-	}
-	if (used >= COMMAND_MAX - 1)
+	if (snprintf(command, COMMAND_MAX, "exec %s", backend->target->command) >= COMMAND_MAX)
 		support_die("a command of more than %d bytes", COMMAND_MAX);
-	command[used] = '\0';
+	replace(command, "{extra}", extra ? extra : "");
+	replace(command, "{socket}", backend->socket_prefix);
+	snprintf(number, sizeof(number), "%u", backend->count);
+	replace(command, "{count}", number);
+	snprintf(number, sizeof(number), "%u", backend->port);
+	replace(command, "{port}", number);
 }
 
 static void run_command(const char *command)
@@ -140,7 +128,8 @@ static void spawn(struct backend *backend, const char *extra)
 	char command[COMMAND_MAX];
 	unsigned int i;
 
-	snprintf(backend->folder, sizeof(backend->folder), "/tmp/vhost-user-bench-XXXXXX");
+	snprintf(backend->folder, sizeof(backend->folder), "%s/vhost-user-bench-XXXXXX",
+	         access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	if (!mkdtemp(backend->folder))
 		support_die("a folder for sockets: %s", strerror(errno));
 	snprintf(backend->socket_prefix, sizeof(backend->socket_prefix), "%s/con", backend->folder);
@@ -183,6 +172,11 @@ void backend_start(struct backend *backend, const struct target *target, unsigne
 	         target->socket_prefix);
 	backend->pid = find_listener(backend_socket(backend, 0));
 	machine_pin(backend->pid, MACHINE_BACKEND);
+}
+
+void backend_wait(const struct backend *backend)
+{
+	find_listener(backend_socket(backend, backend->count - 1));
 }
 
 static void remove_folder(const char *folder)

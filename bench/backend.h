@@ -6,10 +6,11 @@
  *	{socket}  path of the vhost-user sockets, the guest's number to be appended
  *	{count}   number of guests
  *	{port}    TCP port of guest 0; guest i has port + i
- *	{extra}   options that a scenario adds (log, telnet); only the default command has it, and
- *		  other commands that take this program's options may
+ *	{extra}   options that a scenario adds (log, telnet), with {socket} in them replaced too;
+ *		  only for commands that take this program's options
  * It finds /dev/null at its input and output, and runs on a processor of its own. Each measured run
- * has a new process.
+ * has a new process, and a new folder for its sockets (in /dev/shm, if there is one: logs that a
+ * scenario asks for lie there too).
  */
 #ifndef BENCH_BACKEND_H
 #define BENCH_BACKEND_H
@@ -43,6 +44,9 @@ bool target_has(const struct target *target, unsigned int count);
 /* Starts it for `count` guests, or takes the running one. `extra` may be NULL. */
 void backend_start(struct backend *backend, const struct target *target, unsigned int count,
                    const char *extra);
+
+/* Waits until it listens for its last guest. */
+void backend_wait(const struct backend *backend);
 
 /* Ends what was started, waits until it is gone, removes its sockets. */
 void backend_stop(struct backend *backend);

@@ -14,6 +14,10 @@ const struct scenario scenarios[] = {
     {"hvc", "16 bytes, kick, spin until used: Linux's console driver", scenario_hvc},
     {"wait", "16 bytes, kick, wait for the call", scenario_wait},
     {"keystroke", "a client's byte to the guest, its echo to the client", scenario_keystroke},
+    {"cost", "what telnet, a log and a second client cost", scenario_cost},
+    {"slow", "the guest's output with no client, a slow one, one that reads nothing",
+     scenario_slow},
+    {"scale", "1 to 1000 guests: bring-up, memory, idling, fairness", scenario_scale},
     {NULL, NULL, NULL},
 };
 

@@ -93,30 +93,44 @@ static size_t receive(struct client *client, void *bytes, size_t size, int timeo
 	return n > 0 ? (size_t)n : 0;
 }
 
-static bool look_for(struct client *client, struct mark *mark, uint64_t ms)
+/* Whether this client gets to see the mark. */
+static bool look_for(struct client *client, const struct mark *mark, uint64_t deadline_ms)
 {
-	uint64_t deadline = support_now_ms() + ms;
+	struct mark mine = *mark;
 
 	do {
-		if (mark_seen(mark, received, receive(client, received, sizeof(received), 10)))
+		if (mark_seen(&mine, received, receive(client, received, sizeof(received), 10)))
 			return true;
-	} while (support_now_ms() < deadline);
+	} while (support_now_ms() < deadline_ms);
 	return false;
 }
 
-void client_meet(struct client *client, struct guest *guest)
+static bool all_look_for(struct client *client, unsigned int count, const struct mark *mark)
+{
+	uint64_t deadline = support_now_ms() + 100;
+	bool seen = true;
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		seen &= look_for(&client[i], mark, deadline);
+	return seen;
+}
+
+void clients_meet(struct client *client, unsigned int count, struct guest *guest)
 {
 	uint64_t deadline = support_now_ms() + support_deadline_ms();
 	struct mark mark;
+	unsigned int i;
 
-	/* A backend may throw away what is said before it has taken the client on. */
+	/* A backend may throw away what is said before it has taken the clients on. */
 	do {
 		if (support_now_ms() > deadline)
 			bench_fail("a client doesn't get what the guest says");
 		mark_make(&mark, "hello");
 		guest_say(guest, mark.text, (uint32_t)strlen(mark.text));
-	} while (!look_for(client, &mark, 100));
-	client->expected = (struct pattern){0};
+	} while (!all_look_for(client, count, &mark));
+	for (i = 0; i < count; i++)
+		client[i].expected = (struct pattern){0};
 }
 
 void client_meet_input(struct client *client, struct guest *guest)
@@ -215,13 +229,18 @@ static bool check_at_once(struct client *client, const uint8_t *bytes, uint32_t 
 	return true;
 }
 
-size_t client_drain(struct client *client)
+size_t client_drain_some(struct client *client, size_t most)
 {
-	uint32_t size = (uint32_t)receive(client, received, sizeof(received), 0);
+	uint32_t size = (uint32_t)receive(client, received, most, 0);
 
 	if (!check_at_once(client, received, size))
 		check_with_gaps(client, received, size);
 	return size;
+}
+
+size_t client_drain(struct client *client)
+{
+	return client_drain_some(client, sizeof(received));
 }
 
 void client_expect(struct client *client, const void *bytes, size_t size)

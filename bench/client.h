@@ -31,11 +31,12 @@ void client_connect(struct client *client, unsigned int port);
 void client_close(struct client *client);
 
 /*
- * Makes guest and client sure of each other: what either was sent before (an earlier run's output,
- * telnet's negotiation) is read and forgotten; the next byte of output is the pattern's first.
+ * Makes a guest and its clients sure of each other: what they were sent before (an earlier run's
+ * output, telnet's negotiation) is read and forgotten; the next byte of output is the pattern's
+ * first.
  */
-void client_meet(struct client *client, struct guest *guest);
-/* The same for input; after client_meet(). */
+void clients_meet(struct client *client, unsigned int count, struct guest *guest);
+/* The same for input; after clients_meet(). */
 void client_meet_input(struct client *client, struct guest *guest);
 
 /*
@@ -44,6 +45,9 @@ void client_meet_input(struct client *client, struct guest *guest);
  * in `missed`, and the next byte must be the one behind them.
  */
 size_t client_drain(struct client *client);
+
+/* The same with at most `most` bytes. */
+size_t client_drain_some(struct client *client, size_t most);
 
 /* Receives exactly these bytes, waiting for them; dies if others come. */
 void client_expect(struct client *client, const void *bytes, size_t size);

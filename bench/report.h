@@ -14,6 +14,7 @@ enum metric {
 	METRIC_OPERATIONS,    /* operations a second */
 	METRIC_FLOOR,         /* ratio to the floor of the same size */
 	METRIC_FLOOR_32K,     /* ratio to TCP loopback with 32 KiB sends */
+	METRIC_PLAIN,         /* ratio to the plain run next to it */
 	METRIC_P50,           /* ns */
 	METRIC_P99,           /* ns */
 	METRIC_P999,          /* ns */

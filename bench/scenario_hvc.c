@@ -16,11 +16,11 @@
 #include "experiment.h"
 #include "floors.h"
 #include "machine.h"
+#include "spinning.h"
 #include "stream.h"
 #include "support.h"
 
 enum {
-	HVC_BYTES = 16,
 	/* How often the client looks: 4 KiB of output. */
 	OPERATIONS_A_LOOK = 256,
 };
@@ -41,26 +41,6 @@ static void measure_floor(struct experiment *experiment, struct result *result)
 	experiment_add_times(experiment, result, &times);
 }
 
-/* One operation; its time. */
-static uint64_t transmit_one(struct guest *guest, struct pattern *pattern)
-{
-	struct ring *ring = &guest->transmit;
-	uint64_t begin = machine_now_ns(), spins = 0, end;
-
-	pattern_fill(pattern, ring_buffer(ring, ring->avail), HVC_BYTES);
-	ring_push(ring, HVC_BYTES);
-	ring_publish(ring);
-	while (!ring_ready(ring)) {
-		machine_relax();
-		if (++spins % 1048576 == 0 &&
-		    machine_now_ns() - begin > support_deadline_ms() * 1000000)
-			bench_fail("hvc: a buffer doesn't come back");
-	}
-	end = machine_now_ns();
-	ring_take(ring);
-	return end - begin;
-}
-
 struct hvc_run {
 	struct guest *guest;
 	struct client *client; /* NULL: none */
@@ -76,7 +56,7 @@ static void transmit_many(struct hvc_run *run, uint64_t count, bool timed)
 	for (i = 0; i < count; i++) {
 		if (run->client && i % OPERATIONS_A_LOOK == 0)
 			client_drain(run->client);
-		ns = transmit_one(run->guest, &run->pattern);
+		ns = spinning_transmit(run->guest, &run->pattern);
 		if (!timed)
 			continue;
 		histogram_add(&run->times, ns);
@@ -112,7 +92,7 @@ static void measure(struct experiment *experiment, const struct target *target,
 	guest_start(&guest, backend_socket(&backend, 0), &shape);
 	if (experiment->way != NO_CLIENT) {
 		client_connect(&client, backend.port);
-		client_meet(&client, &guest);
+		clients_meet(&client, 1, &guest);
 		run.client = &client;
 	}
 	ring_ask_calls(&guest.transmit, experiment->way == CALLS_ON);

@@ -70,7 +70,7 @@ static void measure(struct experiment *experiment, const struct target *target,
 	backend_start(&backend, target, 1, NULL);
 	guest_start(&guest, backend_socket(&backend, 0), &shape);
 	client_connect(&client, backend.port);
-	client_meet(&client, &guest);
+	clients_meet(&client, 1, &guest);
 	client_meet_input(&client, &guest);
 	waiting_begin(&guest.receive);
 	for (i = 0; i < count / 10; i++)

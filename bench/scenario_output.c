@@ -47,7 +47,7 @@ static void measure(struct experiment *experiment, const struct target *target,
 	backend_start(&backend, target, 1, NULL);
 	guest_start(&guest, backend_socket(&backend, 0), &shape);
 	client_connect(&client, backend.port);
-	client_meet(&client, &guest);
+	clients_meet(&client, 1, &guest);
 	stream.pid = backend.pid;
 	stream_output(&stream, &guest, &client);
 	client_close(&client);
