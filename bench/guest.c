@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "machine.h"
 #include "support.h"
@@ -42,6 +43,32 @@ static void post_all(struct ring *ring)
 	ring_publish(ring);
 }
 
+static void close_once(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Of files that the backend has its own copies of, keeps those that are still used: so a thousand
+ * guests fit into one process. */
+static void close_spare_files(struct guest *guest)
+{
+	struct console_driver *console = &guest->console;
+	unsigned int i;
+
+	for (i = 0; i < CONSOLE_VRINGS; i++) {
+		close_once(&console->masked_call[i]);
+		close_once(&console->queue[i].err);
+		if (i <= CONSOLE_TRANSMIT)
+			continue;
+		close_once(&console->queue[i].kick);
+		close_once(&console->queue[i].call);
+	}
+	for (i = 0; i < guest->memory.count; i++)
+		close_once(&guest->memory.region[i].fd);
+}
+
 void guest_start(struct guest *guest, const char *socket_path, const struct guest_shape *shape)
 {
 	/* The library's own buffers aren't used. */
@@ -59,6 +86,7 @@ void guest_start(struct guest *guest, const char *socket_path, const struct gues
 	if (!console_driver_play(console, VMM_CONNECT) ||
 	    !console_driver_play(console, VMM_START) || !console_driver_play(console, VMM_CONFIG))
 		support_die("the backend closed the connection while the guest started");
+	close_spare_files(guest);
 	ring_init(&guest->transmit, &console->queue[CONSOLE_TRANSMIT], shape->transmit_depth,
 	          shape->transmit_size);
 	ring_init(&guest->receive, &console->queue[CONSOLE_RECEIVE], shape->receive_depth,
