@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "frontend.h"
+#include "bench.h"
 #include "machine.h"
 #include "support.h"
 
@@ -123,6 +123,25 @@ static void run_command(const char *command)
 	_exit(127);
 }
 
+/* Waits until the last socket is there. Doesn't try it: some backends end with their frontend. */
+static void wait_for_socket(struct backend *backend)
+{
+	uint64_t deadline = support_now_ms() + support_deadline_ms();
+	int status;
+
+	while (access(backend_socket(backend, backend->count - 1), F_OK) < 0) {
+		if (waitpid(backend->pid, &status, WNOHANG) == backend->pid) {
+			backend->pid = 0;
+			bench_fail("the backend has ended while it should start: %s",
+			           backend->target->command);
+		}
+		if (support_now_ms() > deadline)
+			bench_fail("the backend made no %s",
+			           backend_socket(backend, backend->count - 1));
+		usleep(1000);
+	}
+}
+
 static void spawn(struct backend *backend, const char *extra)
 {
 	char command[COMMAND_MAX];
@@ -144,19 +163,7 @@ static void spawn(struct backend *backend, const char *extra)
 		;
 	if (i < RUNNING_MAX)
 		running[i] = backend;
-}
-
-/* Who listens on a Unix socket. */
-static pid_t find_listener(const char *path)
-{
-	struct ucred peer = {0};
-	socklen_t size = sizeof(peer);
-	struct frontend frontend;
-
-	frontend_init_path(&frontend, path);
-	getsockopt(frontend.sock, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	frontend_deinit(&frontend);
-	return peer.pid;
+	wait_for_socket(backend);
 }
 
 void backend_start(struct backend *backend, const struct target *target, unsigned int count,
@@ -170,13 +177,9 @@ void backend_start(struct backend *backend, const struct target *target, unsigne
 	backend->port = target->port;
 	snprintf(backend->socket_prefix, sizeof(backend->socket_prefix), "%s",
 	         target->socket_prefix);
-	backend->pid = find_listener(backend_socket(backend, 0));
-	machine_pin(backend->pid, MACHINE_BACKEND);
-}
-
-void backend_wait(const struct backend *backend)
-{
-	find_listener(backend_socket(backend, backend->count - 1));
+	backend->pid = target->pid;
+	if (backend->pid)
+		machine_pin(backend->pid, MACHINE_BACKEND);
 }
 
 static void remove_folder(const char *folder)
@@ -227,10 +230,12 @@ void backend_stop_all(void)
 	unsigned int i;
 
 	for (i = 0; i < RUNNING_MAX; i++) {
-		if (!running[i] || running[i]->pid <= 0)
+		if (!running[i])
 			continue;
-		kill(running[i]->pid, SIGKILL);
-		waitpid(running[i]->pid, NULL, 0);
+		if (running[i]->pid > 0) {
+			kill(running[i]->pid, SIGKILL);
+			waitpid(running[i]->pid, NULL, 0);
+		}
 		remove_folder(running[i]->folder);
 		running[i] = NULL;
 	}

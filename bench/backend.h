@@ -24,6 +24,7 @@ struct target {
 	const char *socket_prefix;
 	unsigned int port;
 	unsigned int count;
+	pid_t pid; /* 0: unknown, what it uses isn't measured */
 };
 
 struct backend {
@@ -41,12 +42,10 @@ bool target_takes_extra(const struct target *target);
 /* How many guests it can have: what is there, or any number. */
 bool target_has(const struct target *target, unsigned int count);
 
-/* Starts it for `count` guests, or takes the running one. `extra` may be NULL. */
+/* Starts it for `count` guests and waits for its sockets, or takes the running one. `extra` may be
+ * NULL. */
 void backend_start(struct backend *backend, const struct target *target, unsigned int count,
                    const char *extra);
-
-/* Waits until it listens for its last guest. */
-void backend_wait(const struct backend *backend);
 
 /* Ends what was started, waits until it is gone, removes its sockets. */
 void backend_stop(struct backend *backend);

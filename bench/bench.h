@@ -26,6 +26,7 @@ struct bench {
 	unsigned int sizes;
 	unsigned int guests[BENCH_GUESTS_MAX];
 	unsigned int guest_counts;
+	unsigned int ring;   /* entries of the guests' rings */
 	unsigned int depth;  /* buffers queued in throughput runs */
 	uint64_t operations; /* of one measured latency run */
 	double idle_seconds;

@@ -62,6 +62,8 @@ void experiment_add_usage(struct result *result, const struct process_usage *usa
 {
 	double cpu = (double)usage->cpu_ns;
 
+	if (!usage->cpu_ns)
+		return;
 	if (operations > 0)
 		result_add(result, METRIC_CPU_OPERATION, cpu / operations);
 	else if (bytes > 0)

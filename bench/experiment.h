@@ -33,7 +33,8 @@ const char *experiment_size_name(uint32_t size);
 void experiment_add_times(struct experiment *experiment, struct result *result,
                           const struct histogram *times);
 
-/* Adds what the backend used for `bytes` (or, if `operations` isn't 0, for those) in `seconds`. */
+/* Adds what the backend used for `bytes` (or, if `operations` isn't 0, for those) in `seconds`.
+ * Nothing if that is unknown. */
 void experiment_add_usage(struct result *result, const struct process_usage *usage, double bytes,
                           double operations, double seconds);
 

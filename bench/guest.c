@@ -7,19 +7,27 @@
 #include "machine.h"
 #include "support.h"
 
-/* A PC's memory: up to the VGA hole, and above it. Nothing of it is used before it is written. */
-#define LOW_END    0xa0000ull
-#define HIGH_START 0xc0000ull
+/* A PC's memory, below and above 4 GiB. Nothing of it is used before it is written. */
+#define LOW_START  0xc0000ull
+#define HIGH_START 0x100000000ull
+#define HIGH_SIZE  0x100000ull
 #define UVA        0x7f2000000000ull /* the frontend's addresses, anything but guest addresses */
 #define SLACK      0x80000ull        /* rings, and what the allocator keeps for itself */
+
+static uint16_t ring_size = GUEST_RING_SIZE;
+
+void guest_set_ring_size(uint16_t size)
+{
+	ring_size = size;
+}
 
 struct guest_shape guest_shape(uint32_t transmit_size, uint32_t receive_size, bool deep)
 {
 	return (struct guest_shape){
 	    .transmit_size = transmit_size,
-	    .transmit_depth = deep ? GUEST_RING_SIZE : 1,
+	    .transmit_depth = deep ? ring_size : 1,
 	    .receive_size = receive_size,
-	    .receive_depth = deep ? GUEST_RING_SIZE : 1,
+	    .receive_depth = deep ? ring_size : 1,
 	};
 }
 
@@ -27,11 +35,11 @@ static void make_memory(struct guest *guest, const struct guest_shape *shape)
 {
 	uint64_t buffers = (uint64_t)shape->transmit_size * shape->transmit_depth +
 	                   (uint64_t)shape->receive_size * shape->receive_depth;
-	uint64_t high = (buffers + SLACK + 4095) / 4096 * 4096;
+	uint64_t low = (buffers + SLACK + 4095) / 4096 * 4096;
 
 	guest->memory = (struct guest_memory){0};
-	guest_memory_add(&guest->memory, HIGH_START, UVA + HIGH_START, HIGH_START, high, -1);
-	guest_memory_add(&guest->memory, 0, UVA, 0, LOW_END, 0);
+	guest_memory_add(&guest->memory, LOW_START, UVA + LOW_START, 0, low, -1);
+	guest_memory_add(&guest->memory, HIGH_START, UVA + HIGH_START, low, HIGH_SIZE, 0);
 }
 
 static void post_all(struct ring *ring)
@@ -73,7 +81,7 @@ void guest_start(struct guest *guest, const char *socket_path, const struct gues
 {
 	/* The library's own buffers aren't used. */
 	struct console_driver_options options = {
-	    .queue_size = GUEST_RING_SIZE,
+	    .queue_size = ring_size,
 	    .receive_count = 1,
 	    .receive_size = 1,
 	    .transmit_size = 1,
@@ -104,12 +112,10 @@ void guest_stop(struct guest *guest)
 	guest_memory_deinit(&guest->memory);
 }
 
-unsigned int guest_transmit(struct guest *guest, struct pattern *pattern, uint32_t size,
-                            unsigned int most)
+unsigned int guest_transmit(struct guest *guest, struct pattern *pattern, uint32_t size)
 {
 	struct ring *ring = &guest->transmit;
-	unsigned int room = ring->depth - ring_outstanding(ring);
-	unsigned int i, count = room < most ? room : most;
+	unsigned int i, count = ring->depth - ring_outstanding(ring);
 
 	if (!count)
 		return 0;

@@ -3,9 +3,9 @@
  * A guest of the bench: a VMM's connection, brought up message by message as QEMU does it
  * (tests/support), and two lean rings instead of that library's checked queues.
  *
- * Its memory is two regions of one memfd, as a PC of QEMU has them below and above the VGA hole;
- * rings and buffers are in the second one. Rings have GUEST_RING_SIZE entries. The driver
- * negotiates what Linux 7.3 does: VERSION_1, EVENT_IDX, INDIRECT_DESC, IN_ORDER, F_SIZE.
+ * Its memory is two regions of one memfd, sorted, as a PC of QEMU has them below and above 4 GiB;
+ * rings and buffers are in the first one. The driver negotiates what Linux 7.3 does: VERSION_1,
+ * EVENT_IDX, INDIRECT_DESC, IN_ORDER, F_SIZE.
  */
 #ifndef BENCH_GUEST_H
 #define BENCH_GUEST_H
@@ -15,8 +15,12 @@
 #include "ring.h"
 
 enum {
-	GUEST_RING_SIZE = 256,
+	GUEST_RING_SIZE = 256, /* unless said otherwise */
+	GUEST_RING_MAX = 1024,
 };
+
+/* For all guests to come: a power of two. */
+void guest_set_ring_size(uint16_t size);
 
 struct guest_shape {
 	uint32_t transmit_size; /* bytes of a transmit buffer */
@@ -43,8 +47,7 @@ void guest_start(struct guest *guest, const char *socket_path, const struct gues
 void guest_stop(struct guest *guest);
 
 /* Fills the ring up with buffers of `size` bytes of the pattern; how many were added. */
-unsigned int guest_transmit(struct guest *guest, struct pattern *pattern, uint32_t size,
-                            unsigned int most);
+unsigned int guest_transmit(struct guest *guest, struct pattern *pattern, uint32_t size);
 
 /* Takes back transmit buffers; how many. */
 unsigned int guest_reap(struct guest *guest);

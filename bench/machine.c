@@ -85,18 +85,31 @@ static void read_model(char *ret_model, size_t room)
 		fclose(file);
 }
 
+/* How TCP paces itself makes a difference even on loopback. */
+static void read_congestion(char *ret_name, size_t room)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
+
+	if (!file || !fgets(ret_name, (int)room, file))
+		snprintf(ret_name, room, "unknown");
+	ret_name[strcspn(ret_name, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
 const char *machine_describe(void)
 {
 	static char text[512];
-	char model[128], where[128] = "one processor, nobody pinned";
+	char model[128], congestion[32], where[128] = "one processor, nobody pinned";
 	struct utsname system;
 
 	uname(&system);
 	read_model(model, sizeof(model));
+	read_congestion(congestion, sizeof(congestion));
 	if (machine_is_pinned())
 		snprintf(where, sizeof(where), "guest and client on processor %d, backend on %d",
 		         processor[MACHINE_BENCH], processor[MACHINE_BACKEND]);
-	snprintf(text, sizeof(text), "%d x %s, %s %s; %s", processors, model, system.sysname,
-	         system.release, where);
+	snprintf(text, sizeof(text), "%d x %s, %s %s, TCP %s; %s", processors, model,
+	         system.sysname, system.release, congestion, where);
 	return text;
 }

@@ -27,8 +27,8 @@ static void say_what_it_is(const struct options *options)
 		report_about(report, bench->target[i].name,
 		             bench->target[i].command ? bench->target[i].command
 		                                      : bench->target[i].socket_prefix);
-	snprintf(text, sizeof(text), "%u of each, %g s, rings of 256 with %u queued", bench->runs,
-	         bench->seconds, bench->depth);
+	snprintf(text, sizeof(text), "%u of each, %g s, rings of %u with %u queued", bench->runs,
+	         bench->seconds, bench->ring, bench->depth);
 	report_about(report, "runs", text);
 }
 

@@ -22,11 +22,13 @@ enum option_code {
 	OPTION_SOCKET,
 	OPTION_PORT,
 	OPTION_COUNT,
+	OPTION_PID,
 	OPTION_RUNS,
 	OPTION_SECONDS,
 	OPTION_OPERATIONS,
 	OPTION_SIZES,
 	OPTION_GUESTS,
+	OPTION_RING,
 	OPTION_DEPTH,
 	OPTION_IDLE,
 	OPTION_JSON,
@@ -41,11 +43,13 @@ static const struct option long_options[] = {
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"port", required_argument, NULL, OPTION_PORT},
     {"count", required_argument, NULL, OPTION_COUNT},
+    {"pid", required_argument, NULL, OPTION_PID},
     {"runs", required_argument, NULL, OPTION_RUNS},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"operations", required_argument, NULL, OPTION_OPERATIONS},
     {"sizes", required_argument, NULL, OPTION_SIZES},
     {"guests", required_argument, NULL, OPTION_GUESTS},
+    {"ring", required_argument, NULL, OPTION_RING},
     {"depth", required_argument, NULL, OPTION_DEPTH},
     {"idle", required_argument, NULL, OPTION_IDLE},
     {"json", required_argument, NULL, OPTION_JSON},
@@ -63,13 +67,15 @@ static const char help[] =
     "Which backend (default: the vhost-user-console beside this program):\n"
     "  --spawn COMMAND    start it so for each run; {socket} {count} {port} {extra} are replaced\n"
     "  --against COMMAND  a second one, measured in turn with the first\n"
-    "  --socket PREFIX --port PORT --count N   one that runs already\n"
+    "  --socket PREFIX --port PORT --count N   one that runs already;\n"
+    "  --pid N            its process, for what it uses\n"
     "How:\n"
     "  --runs N           runs of each measurement, medians are shown (3; 11 with --against)\n"
     "  --seconds S        of a throughput run (1)\n"
     "  --operations N     of an hvc run; a tenth of it where both sides sleep (300000)\n"
     "  --sizes LIST       bytes of buffers (16,64,1K,4K,32K)\n"
-    "  --depth N          buffers queued, a power of two up to the ring's 256 (256)\n"
+    "  --ring N           entries of the guest's rings, a power of two up to 1024 (256)\n"
+    "  --depth N          buffers queued, a power of two (the whole ring)\n"
     "  --guests LIST      numbers of guests (1,10,100,1000)\n"
     "  --idle S           how long to watch idle guests (5)\n"
     "  --json FILE        write JSON lines with every value\n"
@@ -146,13 +152,13 @@ static double parse_seconds(const char *option, const char *text)
 	return value;
 }
 
-static unsigned int parse_depth(const char *text)
+static unsigned int parse_power(const char *option, const char *text)
 {
-	unsigned long depth = parse_number("--depth", text, 1, GUEST_RING_SIZE, NULL);
+	unsigned long power = parse_number(option, text, 1, GUEST_RING_MAX, NULL);
 
-	if (depth & (depth - 1))
-		refuse("--depth: %lu isn't a power of two", depth);
-	return (unsigned int)depth;
+	if (power & (power - 1))
+		refuse("%s: %lu isn't a power of two", option, power);
+	return (unsigned int)power;
 }
 
 static void take_option(struct options *options, int code)
@@ -178,6 +184,9 @@ static void take_option(struct options *options, int code)
 		bench->target[0].count =
 		    (unsigned int)parse_number("--count", optarg, 1, 65535, NULL);
 		break;
+	case OPTION_PID:
+		bench->target[0].pid = (pid_t)parse_number("--pid", optarg, 1, INT_MAX, NULL);
+		break;
 	case OPTION_RUNS:
 		bench->runs = (unsigned int)parse_number("--runs", optarg, 1, SERIES_MAX, NULL);
 		break;
@@ -195,8 +204,11 @@ static void take_option(struct options *options, int code)
 		bench->guest_counts =
 		    parse_list("--guests", optarg, 10000, bench->guests, BENCH_GUESTS_MAX);
 		break;
+	case OPTION_RING:
+		bench->ring = parse_power("--ring", optarg);
+		break;
 	case OPTION_DEPTH:
-		bench->depth = parse_depth(optarg);
+		bench->depth = parse_power("--depth", optarg);
 		break;
 	case OPTION_IDLE:
 		bench->idle_seconds = parse_seconds("--idle", optarg);
@@ -251,8 +263,8 @@ static void complete_target(struct bench *bench)
 		refuse("either --spawn or --socket");
 	if (target->socket_prefix && !target->port)
 		refuse("--socket needs --port");
-	if (!target->socket_prefix && (target->port || target->count))
-		refuse("--port and --count are for --socket");
+	if (!target->socket_prefix && (target->port || target->count || target->pid))
+		refuse("--port, --count and --pid are for --socket");
 	if (!target->command && !target->socket_prefix)
 		target->command = neighbour();
 	if (!target->count)
@@ -278,6 +290,12 @@ static void complete(struct options *options)
 	complete_target(bench);
 	if (!bench->runs)
 		bench->runs = bench->targets == 2 ? 11 : 3;
+	if (!bench->depth)
+		bench->depth = bench->ring;
+	if (bench->depth > bench->ring || bench->ring < 16)
+		refuse("--depth %u with --ring %u: at least 16, and no deeper than the ring",
+		       bench->depth, bench->ring);
+	guest_set_ring_size((uint16_t)bench->ring);
 	if (bench->check)
 		make_brief(bench);
 	for (i = 0; scenarios[i].name; i++)
@@ -298,7 +316,7 @@ void options_parse(struct options *ret_options, int argc, char *argv[])
 		    .targets = 1,
 		    .seconds = 1,
 		    .operations = 300000,
-		    .depth = GUEST_RING_SIZE,
+		    .ring = GUEST_RING_SIZE,
 		    .idle_seconds = 5,
 		},
 	};

@@ -43,7 +43,9 @@ static uint16_t batch_of(const struct ring *ring, uint32_t id)
 	uint16_t count = (uint16_t)(((id - slot) & (ring->size - 1u)) + 1);
 
 	if (id >= ring->size || count > ring_ready(ring))
-		ring_die(ring, "a used entry for a buffer that the device doesn't have");
+		support_die(
+		    "%s queue: used entry for buffer %u, buffer %u is the next, %u are used",
+		    ring->writable ? "receive" : "transmit", id, slot, ring_ready(ring));
 	if (count > 1 && !ring->in_order)
 		ring_die(ring, "a buffer came back before older ones");
 	return count;
@@ -60,7 +62,10 @@ uint32_t ring_take(struct ring *ring)
 	len = ring->batch == 1 ? used->len : ring->buffer_size;
 	ring->batch--;
 	ring->taken++;
-	if (len > ring->buffer_size || (len && !ring->writable))
+	/* Some devices give the length of what they have read, which drivers ignore. */
+	if (!ring->writable)
+		return 0;
+	if (len > ring->buffer_size)
 		ring_die(ring, "a used entry with more bytes than its buffer has room for");
 	return len;
 }

@@ -59,7 +59,7 @@ static double transmit_all_the_time(struct slow_run *run, double seconds)
 
 	do {
 		taken += (uint64_t)guest_reap(&run->guest) * SLOW_BYTES;
-		guest_transmit(&run->guest, &run->pattern, SLOW_BYTES, GUEST_RING_SIZE);
+		guest_transmit(&run->guest, &run->pattern, SLOW_BYTES);
 		read_slowly(run);
 		now = machine_now_ns();
 	} while (now < end);

@@ -109,7 +109,7 @@ void stream_output(struct stream *stream, struct guest *guest, struct client *cl
 	while (!over || arrived < pattern.total) {
 		guest_reap(guest);
 		if (!over)
-			guest_transmit(guest, &pattern, stream->size, GUEST_RING_SIZE);
+			guest_transmit(guest, &pattern, stream->size);
 		if (arrived < pattern.total)
 			arrived = drain_all(stream, client);
 		over = look(stream, &window, arrived, &guest->transmit);
