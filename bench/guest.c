@@ -65,7 +65,7 @@ static void close_spare_files(struct guest *guest)
 	struct console_driver *console = &guest->console;
 	unsigned int i;
 
-	for (i = 0; i < CONSOLE_VRINGS; i++) {
+	for (i = 0; i < console->options.vrings; i++) {
 		close_once(&console->masked_call[i]);
 		close_once(&console->queue[i].err);
 		if (i <= CONSOLE_TRANSMIT)
