@@ -19,16 +19,22 @@
 #define LEAVE_MS    2000
 #define LEAVING_MAX 16u
 
-/* How many are there who aren't on the way out. */
-static void tell_attended(struct client_set *set)
+/*
+ * Who isn't on the way out. At a data port who sends no more isn't there either: that is how a
+ * reader in the guest finds the end of what was sent, and after a close() there is no other sign.
+ */
+static bool attends(const struct client *client)
+{
+	return !client_is_closing(client) && !client->leaving &&
+	       !(client->half_closed && client->set->port->data);
+}
+
+void client_set_tell_attended(struct client_set *set)
 {
 	unsigned int attended = 0;
 
-	list_for_each (link, &set->clients) {
-		struct client *client = container_of(link, struct client, link);
-
-		attended += !client_is_closing(client) && !client->leaving;
-	}
+	list_for_each (link, &set->clients)
+		attended += attends(container_of(link, struct client, link));
 	if (attended == set->port->attended)
 		return;
 	set->port->attended = attended;
@@ -127,7 +133,7 @@ void client_close(struct client *client, const char *why)
 	loop_scope_close(&client->scope);
 	reader_abandon(&client->reader);
 	client_give_up_writing(client);
-	tell_attended(client->set);
+	client_set_tell_attended(client->set);
 }
 
 static void on_leave(struct loop_op *op, int32_t res)
@@ -154,7 +160,7 @@ void client_leave(struct client *client, const char *why)
 	client_give_up_writing(client);
 	client_end_output(client);
 	client_tell(client, why);
-	tell_attended(set);
+	client_set_tell_attended(set);
 	loop_timer_arm(&client->leave, LEAVE_MS);
 	client_go_on_receiving(client);
 }
@@ -288,7 +294,7 @@ int client_new(struct client_set *set, int fd, const char *name)
 	set->count++;
 	log_debug("%s: client %s has come", set->port->name, client->name);
 	admit(client);
-	tell_attended(set);
+	client_set_tell_attended(set);
 	client_wake(client);
 	client_go_on_receiving(client);
 	return 0;

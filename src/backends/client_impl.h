@@ -80,6 +80,9 @@ void client_give_up_writing(struct client *client);
 /* Looks at the clients that aren't waited for, or that wait, a little later. */
 void client_set_look_later(struct client_set *set);
 
+/* Somebody may have come, or be there no more. */
+void client_set_tell_attended(struct client_set *set);
+
 /* client_output.c */
 
 void client_output_init(struct client *client);

@@ -126,8 +126,10 @@ static void end_of_input(struct client *client, int32_t res)
 		log_debug("%s: client %s sends no more", client->set->port->name, client->name);
 	client->half_closed |= res == 0;
 	/* Who sends no more may well be gone: nobody's window, and nobody's turn to write. */
-	if (res == 0)
+	if (res == 0) {
 		client_give_up_writing(client);
+		client_set_tell_attended(client->set);
+	}
 	if (client->hung_up)
 		client_close(client, NULL);
 	else if (for_now || res == 0)

@@ -182,6 +182,32 @@ static void data_waits_until_the_driver_opens(void **state)
 	tcp_client_close(&client, true);
 }
 
+/*
+ * A client that has sent all and closed: a reader in the guest finds the end there, not before the
+ * last byte and also if nothing is ever sent the other way.
+ */
+static void the_end_comes_after_the_last_byte(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct port_driver *port = multiport_driver_port(&guest->multiport, 1);
+	size_t size = 300 * KIB; /* more than the buffers that are posted */
+	struct tcp_client client;
+
+	(void)state;
+	connect_data(&client, guest, 0);
+	port->hold_receive = true;
+	tcp_client_send_all(&client, bed_pattern(size), size);
+	tcp_client_close(&client, false);
+	bed_settle(guest->bed);
+	multiport_driver_collect(&guest->multiport);
+	assert_true(guest->multiport.state[1].open);
+	assert_true(port_driver_collect(port) < size);
+	port->hold_receive = false;
+	port_driver_post(port);
+	port_driver_expect_input(port, bed_pattern(size), size);
+	multiport_driver_await_open(&guest->multiport, 1, false);
+}
+
 /* When the driver closes the port what comes isn't dropped: it waits. */
 static void data_waits_while_the_driver_has_it_closed(void **state)
 {
@@ -280,6 +306,7 @@ int main(void)
 	    BED_TEST(the_last_state_is_told),
 	    BED_TEST(data_waits_until_the_driver_opens),
 	    BED_TEST(data_waits_while_the_driver_has_it_closed),
+	    BED_TEST(the_end_comes_after_the_last_byte),
 	    BED_TEST(a_pause_keeps_a_port_open_and_a_reset_does_not),
 	    BED_TEST(much_data_waits_too),
 	};
