@@ -377,6 +377,11 @@ struct port_outcome console_pump(struct console *console, unsigned int vring)
 	return (struct port_outcome){0};
 }
 
+bool console_rest(struct console *console, unsigned int vring)
+{
+	return virtq_kicks_on(&console->vrings[vring]);
+}
+
 struct port_outcome console_settle(struct console *console, unsigned int vring)
 {
 	unsigned int id = console_port_of(vring);

@@ -150,6 +150,12 @@ void console_run(struct console *console, unsigned int vring, uint64_t features)
 /* Pumps virtqueue `vring`, which is started and whole. */
 struct port_outcome console_pump(struct console *console, unsigned int vring);
 
+/*
+ * Virtqueue `vring`, which a pump has left empty, isn't looked at any more: asks for a kick. True
+ * if it isn't empty any more, which may come without one: it is to be pumped.
+ */
+bool console_rest(struct console *console, unsigned int vring);
+
 /* Virtqueue `vring` is about to stop or to move: nothing of it may stay taken in part. */
 struct port_outcome console_settle(struct console *console, unsigned int vring);
 

@@ -189,10 +189,7 @@ static struct port_outcome swallow(struct virtq *vq)
 	while (budget > 0) {
 		enum virtq_result r = virtq_peek(vq, &chain);
 
-		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
-			virtq_kicks_off(vq);
-			continue;
-		}
+		outcome.empty = r == VIRTQ_END;
 		if (r != VIRTQ_OK)
 			break;
 		virtq_push(vq, &chain);
@@ -213,10 +210,7 @@ static struct port_outcome pump_chains(struct port *port)
 	while (!used_up(&allowance)) {
 		enum virtq_result r = look_at_chain(port, &allowance);
 
-		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
-			virtq_kicks_off(vq);
-			continue;
-		}
+		outcome.empty = r == VIRTQ_END;
 		/* Broken, out of chains, or held by the backend, which pumps when that changes. */
 		if (r != VIRTQ_OK || copy_chain(port, &allowance) != VIRTQ_END)
 			break;

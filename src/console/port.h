@@ -34,6 +34,7 @@ struct port_outcome {
 	bool call;    /* the driver wants to be called */
 	bool again;   /* the budget is used up, there is more */
 	bool moved;   /* bytes have moved: the backend should be woken */
+	bool empty;   /* of chains, and kicks are off: to be asked for with console_rest() */
 	bool control; /* control messages have changed what may be pumped */
 };
 
