@@ -53,7 +53,8 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
 
 /* What outlives the process. Zero is the state before a frontend's first message. */
 struct console_record {
-	bool driver_ready;     /* the driver has asked for the ports */
+	bool driver_ready;     /* the driver has asked for the ports, or has some */
+	bool driver_rests;     /* it had some, and may come back to them */
 	bool driver_stopped;   /* the control transmitq has stopped */
 	uint16_t stopped_at;   /* and there */
 	uint32_t vrings_named; /* by the frontend, before the driver started; 0: it doesn't tell */
@@ -87,7 +88,8 @@ void console_init(struct console *console, struct console_record *record, struct
 
 /*
  * There is a port now of number `id`, one that wasn't: a console or, with `spill`, a data port. All
- * that is given lives until console_unplug(). The driver is told, if it has taken MULTIPORT.
+ * that is given lives until console_unplug(). The driver is told, if it has taken MULTIPORT, once
+ * it is ready.
  */
 void console_plug(struct console *console, unsigned int id, struct backend_port *people,
                   struct byte_ring *spill, const char *name);
