@@ -36,7 +36,7 @@ static void on_port_pump(struct guest_port *port)
 	struct guest_slot *slot = slot_of(port);
 	unsigned int id = id_of(slot);
 
-	if (port_drain(&slot->guest->console_ports[id].port))
+	if (port_drain(&port->output.port, &port->spill))
 		guest_device_queue(slot->guest, console_transmitq_of(id));
 	else
 		guest_slots_wake(slot->guest, id);
