@@ -199,6 +199,14 @@ static void restart_driver(struct console *console)
 		handshake_restart(&console->ports[i].handshake);
 }
 
+/* Leaves less of a pump's budget for a message, which was in this chain. */
+static void charge(unsigned int *budget, const struct virtq_chain *chain)
+{
+	uint32_t descs = UINT32_MAX - chain->budget + CONSOLE_MESSAGE_IS_DESCS;
+
+	*budget -= MIN(*budget, descs);
+}
+
 /* Whether it changes or asks for anything. What means nothing is passed over. */
 static bool take_message(struct console *console, const struct virtio_console_control *message)
 {
@@ -233,12 +241,12 @@ static bool gather(struct virtq *vq, struct virtq_chain *chain, void *ret_bytes,
 
 /*
  * At once, and whether or not there is room for answers: Linux waits for each with a lock held.
- * One chain is looked at whole, so that nothing of it has to be kept; the budget is for chains.
+ * One chain is looked at whole, so that nothing of it has to be kept, and counts for what it is.
  */
 static struct port_outcome pump_messages(struct console *console)
 {
 	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_TRANSMITQ];
-	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
+	unsigned int budget = CONSOLE_BUDGET_DESCS;
 	struct port_outcome outcome = {0};
 	struct virtio_console_control message;
 	struct virtq_chain chain;
@@ -258,7 +266,7 @@ static struct port_outcome pump_messages(struct console *console)
 		if (vq->broken)
 			break;
 		virtq_push(vq, &chain);
-		budget--;
+		charge(&budget, &chain);
 	}
 	outcome.call = virtq_publish(vq);
 	outcome.again = budget == 0;
@@ -301,7 +309,7 @@ static bool scatter(struct virtq *vq, struct virtq_chain *chain, const uint8_t *
 static struct port_outcome pump_answers(struct console *console)
 {
 	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_RECEIVEQ];
-	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
+	unsigned int budget = CONSOLE_BUDGET_DESCS;
 	struct port_outcome outcome = {0};
 	struct handshake_message message;
 	struct handshake *port;
@@ -322,7 +330,7 @@ static struct port_outcome pump_answers(struct console *console)
 		if (vq->broken)
 			break;
 		virtq_push(vq, &chain);
-		budget--;
+		charge(&budget, &chain);
 	}
 	outcome.call = virtq_publish(vq);
 	outcome.again = budget == 0;

@@ -34,8 +34,12 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
  */
 #define CONSOLE_VRINGS(ports) (2 * (ports) + 2)
 
-/* How many control messages one call of a pump takes or sends at most. */
-#define CONSOLE_BUDGET_MESSAGES 256u
+/*
+ * How many descriptors of control messages one call of a pump looks at before it leaves off; each
+ * message counts as some more.
+ */
+#define CONSOLE_BUDGET_DESCS     4096u
+#define CONSOLE_MESSAGE_IS_DESCS 16u
 
 /* The device's own features (virtio 1.3, 5.3.3), all of which need the configuration space. */
 #define VIRTIO_CONSOLE_F_SIZE        0
