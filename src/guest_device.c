@@ -78,8 +78,11 @@ static void on_pump(struct loop_task *task)
 	outcome = console_pump(&guest->console, index_of(vring));
 	if (outcome.again)
 		guest_device_queue(guest, index_of(vring));
+	/* Where it is held, there is no use in looking. */
 	if (outcome.empty)
 		loop_watch(guest->loop, &vring->watch);
+	else
+		loop_watch_cancel(&vring->watch);
 	guest_device_follow_up(guest, index_of(vring), outcome);
 }
 

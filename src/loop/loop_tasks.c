@@ -92,13 +92,6 @@ static bool look(struct loop *loop, unsigned int *ret_count)
 	return found;
 }
 
-/* Whether the kernel has something for us: completions, or what becomes one when it is entered. */
-static bool has_completions(struct loop *loop)
-{
-	return io_uring_cq_ready(&loop->ring) > 0 || (IO_URING_READ_ONCE(*loop->ring.sq.kflags) &
-	                                              (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
-}
-
 void loop_flush_now(struct loop *loop, uint64_t now_ns)
 {
 	if (list_empty(&loop->flush))
@@ -107,12 +100,30 @@ void loop_flush_now(struct loop *loop, uint64_t now_ns)
 	loop_run_tasks(&loop->flush);
 }
 
+/*
+ * Hands over what is prepared, and lets the kernel finish what it announces. That may be nothing:
+ * an announcement can come late, for what was done meanwhile, and then stands until there is more.
+ */
+static int exchange(struct loop *loop)
+{
+	unsigned int flags = IO_URING_READ_ONCE(*loop->ring.sq.kflags);
+	int r = 0;
+
+	if (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+		r = io_uring_submit_and_get_events(&loop->ring);
+	else if (io_uring_sq_ready(&loop->ring) > 0)
+		r = io_uring_submit(&loop->ring);
+	/* What can't be taken now stays prepared. */
+	return r == -EAGAIN || r == -EBUSY || r == -EINTR ? 0 : MIN(r, 0);
+}
+
 int loop_watch_before_sleep(struct loop *loop)
 {
 	uint64_t now = clock_now_ns(), until = now + LOOP_WATCH_NS;
 	unsigned int count;
+	int r = 0;
 
-	while (now < until && !has_completions(loop)) {
+	while (r == 0 && now < until && io_uring_cq_ready(&loop->ring) == 0) {
 		if (look(loop, &count)) {
 			loop_run_tasks(&loop->work);
 			until = now + LOOP_WATCH_NS;
@@ -121,16 +132,11 @@ int loop_watch_before_sleep(struct loop *loop)
 			break;
 		if (now - loop->flushed_ns >= LOOP_GATHER_NS)
 			loop_flush_now(loop, now);
-		if (io_uring_sq_ready(&loop->ring) > 0) {
-			int r = io_uring_submit(&loop->ring);
-
-			if (r < 0 && r != -EAGAIN && r != -EBUSY && r != -EINTR)
-				return r;
-		}
+		r = exchange(loop);
 		now = clock_now_ns();
 	}
-	if (!has_completions(loop))
+	if (io_uring_cq_ready(&loop->ring) == 0)
 		loop_let_rest(loop);
 	loop_flush_now(loop, now);
-	return 0;
+	return r;
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "loop/loop_impl.h"
 #include "turning.h"
 
 #include <string.h>
@@ -252,6 +253,22 @@ TEST(nobody_is_watched_in_a_sleep)
 	close(shared);
 }
 
+/* As the kernel's announcement is when it comes after what it announces: it stands for a while. */
+TEST(a_late_announcement_does_not_keep_from_looking)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 10);
+	loop_timer_arm(&f.timer, SLEEP_MS);
+	assert_int_equal(loop_turn(f.loop, false), 0);
+	loop_watch(f.loop, &source->watch);
+	__atomic_fetch_or(f.loop->ring.sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_RELAXED);
+	assert_int_equal(loop_turn(f.loop, true), 0);
+	assert_int_equal(source->works, 10);
+	tear_down();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -264,6 +281,7 @@ int main(void)
 	    UNIT(too_many_are_not_looked_at_and_rest),
 	    UNIT(without_waiting_it_rests),
 	    UNIT(nobody_is_watched_in_a_sleep),
+	    UNIT(a_late_announcement_does_not_keep_from_looking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
