@@ -46,6 +46,13 @@ static void free_removal(struct removal *removal)
 
 /* list */
 
+static const char *path_of(const struct port_config *config)
+{
+	if (config->backend->uds)
+		return config->place.uds_path;
+	return config->backend->pty ? config->place.pty_path : NULL;
+}
+
 static void list_port(FILE *out, const struct guest *guest, unsigned int index, unsigned int id)
 {
 	const struct guest_port *port = guest_port_of(guest, id);
@@ -62,7 +69,7 @@ static void list_port(FILE *out, const struct guest *guest, unsigned int index, 
 				      .clients = port->output.port.attended,
 				      .tcp_address = config->backend->tcp ? place->address : NULL,
 				      .tcp_port = place->tcp_port,
-				      .uds_path = config->backend->uds ? place->uds_path : NULL,
+				      .path = path_of(config),
 				  });
 }
 

@@ -247,8 +247,6 @@ static void init_client(struct client *client, struct client_set *set)
 	loop_timer_init(&client->leave, &client->scope, on_leave);
 	client_output_init(client);
 	client_input_init(client);
-	if (set->port->data)
-		reader_make_patient(&client->reader);
 }
 
 /* Returns false if there is no memory. */

@@ -263,6 +263,18 @@ void reader_make_patient(struct reader *reader)
 		return;
 	reader->pos = reader->output->delivered;
 	reader->missed = 0;
+	reader->begins_by = byte_ring_head(ring_of(reader->output));
+}
+
+/* What was still on its way to another one when it came may be delivered by now. */
+static void begin(struct reader *reader)
+{
+	uint64_t pos = MIN(reader->output->delivered, reader->begins_by);
+
+	if (reader->pos >= pos)
+		return;
+	reader->pos = pos;
+	release_if_room(reader->output);
 }
 
 /* What a patient reader has in its hands counts, what it only took into its buffer doesn't. */
@@ -313,12 +325,14 @@ uint64_t reader_take_gap(struct reader *reader)
 unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2])
 {
 	catch_up(reader);
+	begin(reader);
 	return byte_ring_spans(ring_of(reader->output), reader->pos, len, ret_spans);
 }
 
 void reader_sending(struct reader *reader)
 {
 	reader->sending = true;
+	reader->begins_by = 0;
 	reader->sending_from = reader->pos;
 }
 
@@ -352,6 +366,8 @@ void reader_taken(struct reader *reader, size_t len)
 {
 	if (loop_now_ms(loop_of(reader->output)) - reader->progress_ms >= OUTPUT_PATIENCE_MS)
 		reader->in_a_row = 0;
+	if (len > 0)
+		reader->begins_by = 0;
 	reader->in_a_row += len;
 	reader->pos += len;
 	reader->buffered += len;

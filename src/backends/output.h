@@ -44,6 +44,7 @@ struct reader {
 	uint64_t pos;          /* of the next byte to read, never behind what is kept */
 	uint64_t missed;       /* bytes before that which were gone, and it wasn't told yet */
 	uint64_t sending_from; /* while `sending`: bytes from here on must stay where they are */
+	uint64_t begins_by;    /* until it takes something: where it came, on a data port */
 	uint64_t progress_ms;  /* loop time of the last progress */
 	uint64_t in_a_row;     /* bytes that it has taken since it last stopped for long */
 	size_t buffered;       /* bytes that it has taken and not delivered yet */

@@ -153,13 +153,6 @@ static void give_back_chain(struct port *port)
 	port->at_hand = false;
 }
 
-bool port_emergency_write(struct port *port, uint8_t byte)
-{
-	if (port->people)
-		byte_ring_overwrite(output_of(port), &byte, 1);
-	return port->people;
-}
-
 bool port_drain(struct backend_port *people, struct byte_ring *spill)
 {
 	struct iovec spans[2];
@@ -175,6 +168,28 @@ bool port_drain(struct backend_port *people, struct byte_ring *spill)
 		byte_ring_drop(spill, spans[0].iov_len);
 	}
 	return true;
+}
+
+/* A data port's byte takes no other's place: it goes to the spill, and is lost if that is full. */
+static bool put_byte(struct port *port, uint8_t byte)
+{
+	struct backend_port *people = port->people;
+	struct byte_ring *spill = port->spill;
+
+	if (!spill || (port_drain(people, spill) && people->reclaim(people) > 0)) {
+		byte_ring_overwrite(output_of(port), &byte, 1);
+		return true;
+	}
+	if (byte_ring_free(spill) == 0)
+		return false;
+	byte_ring_put(spill, &byte, 1);
+	port_drain(people, spill);
+	return true;
+}
+
+bool port_emergency_write(struct port *port, uint8_t byte)
+{
+	return port->people && put_byte(port, byte);
 }
 
 /* Takes what a driver sends that nobody is there for. */

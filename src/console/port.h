@@ -53,7 +53,10 @@ static inline bool port_attached(const struct port *port)
 	return port->people;
 }
 
-/* Puts a byte on the port's output out of turn (virtio 1.3, 5.3.4). False if there is no port. */
+/*
+ * Puts a byte on the port's output out of turn (virtio 1.3, 5.3.4). False if there is no port, or
+ * no room where it would cost a byte that mustn't be lost.
+ */
 bool port_emergency_write(struct port *port, uint8_t byte);
 
 /*

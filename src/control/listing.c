@@ -36,7 +36,7 @@ static void put_place(FILE *out, const struct control_port_line *line)
 		fprintf(out, " %s%s%s:%u", v6 ? "[" : "", line->tcp_address, v6 ? "]" : "",
 		        line->tcp_port);
 	else
-		put_text(out, line->uds_path);
+		put_text(out, line->path);
 }
 
 void control_listing_guest(FILE *out, const struct control_guest_line *line)

@@ -34,7 +34,7 @@ struct control_port_line {
 	unsigned int clients;
 	const char *tcp_address; /* or NULL: then it isn't on TCP */
 	uint16_t tcp_port;
-	const char *uds_path; /* or NULL */
+	const char *path; /* or NULL */
 };
 
 void control_listing_guest(FILE *out, const struct control_guest_line *line);

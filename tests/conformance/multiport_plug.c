@@ -3,6 +3,7 @@
  * Ports that are added and removed while the guest runs (virtio 1.3, 5.3.6.2: PORT_ADD,
  * PORT_REMOVE).
  */
+#include "guest.h"
 #include "multiport_use.h"
 
 #include <errno.h>
@@ -359,6 +360,29 @@ static void a_held_port_may_be_removed(void **state)
 	tcp_client_close(&client, false);
 }
 
+/* While its client is still being served it is no port any more: not twice removed, nor in the way
+ * of one of its name. */
+static void a_port_on_its_way_out_is_none(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct tcp_client client;
+
+	(void)state;
+	connect_data(&client, guest, 4096);
+	offer_until_held(guest, 1);
+	assert_non_null(guest_port_of(guest->guest, 1));
+	assert_int_equal(bed_remove_port(guest, 1), 0);
+	assert_true(guest_port_in_use(&guest->guest->slots[1].port));
+	assert_null(guest_port_of(guest->guest, 1));
+	assert_int_equal(bed_remove_port(guest, 1), -ENOENT);
+	/* The name is free, its number isn't yet. */
+	assert_int_equal(bed_add_port(guest, 2, &(struct bed_port_options){.name = DATA_NAME}),
+	                 -ENOSPC);
+	tcp_client_await_end(&client);
+	bed_await_removed(guest, 1);
+	tcp_client_close(&client, false);
+}
+
 /* ---- around it ---- */
 
 /* A driver without MULTIPORT notices nothing. */
@@ -415,6 +439,7 @@ int main(void)
 	    BED_TEST(changes_are_told_to_a_resumed_driver),
 	    BED_TEST(the_old_port_is_not_taken_for_the_new_one),
 	    BED_TEST(a_held_port_may_be_removed),
+	    BED_TEST(a_port_on_its_way_out_is_none),
 	    BED_TEST(without_the_feature_nothing_is_noticed),
 	    BED_TEST(the_guest_may_end_meanwhile),
 	};

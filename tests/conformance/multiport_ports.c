@@ -262,6 +262,27 @@ static void a_pause_keeps_a_port_open_and_a_reset_does_not(void **state)
 	tcp_client_close(&client, true);
 }
 
+/* What one VMM's driver had open isn't open for the next one's. */
+static void a_new_frontend_has_it_closed(void **state)
+{
+	struct multiport_driver_options options = {.ports = 2};
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct tcp_client client;
+
+	(void)state;
+	connect_data(&client, guest, 0);
+	multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_OPEN, 1);
+	bed_reconnect(guest);
+	tcp_client_send_all(&client, "typed", 5);
+	bed_multiport(guest, &options);
+	assert_true(multiport_driver_bring_up(&guest->multiport));
+	bed_settle(guest->bed);
+	assert_int_equal(port_driver_collect(multiport_driver_port(&guest->multiport, 1)), 0);
+	shake_hands(guest);
+	port_driver_expect_input(multiport_driver_port(&guest->multiport, 1), "typed", 5);
+	tcp_client_close(&client, true);
+}
+
 /* However much it is: TCP holds the client back, and not a byte is lost. */
 static void much_data_waits_too(void **state)
 {
@@ -308,6 +329,7 @@ int main(void)
 	    BED_TEST(data_waits_while_the_driver_has_it_closed),
 	    BED_TEST(the_end_comes_after_the_last_byte),
 	    BED_TEST(a_pause_keeps_a_port_open_and_a_reset_does_not),
+	    BED_TEST(a_new_frontend_has_it_closed),
 	    BED_TEST(much_data_waits_too),
 	};
 

@@ -12,6 +12,7 @@ from harness import SOON, check, check_equal, check_same_bytes, listening, run, 
 from unix_client import UnixClient
 
 MAX_PORTS = 3
+REST = 1 << 20
 DATA, OTHER = 'org.example.data', 'com.example.other'
 
 
@@ -111,20 +112,25 @@ def check_life(case, daemon, console, control, text):
     wait_names(console)
 
 
-def check_rest(case, daemon, console, control):
-    """What the guest has written before a port is removed is for who is there still."""
+def fill(case, daemon, console, control):
+    """A data port whose client doesn't read what the guest has written, and its path."""
     path = str(case.dir / 'rest0')
-    size = 1 << 20
-
     control.do(f'port-add 0 name={DATA},type=data,history=2M,uds-path={path[:-1]}')
     wait_names(console, DATA)
     client = connect(case, daemon, path, reading=False)
-    console.run(f'head -c {size} /dev/zero >/dev/virtio-ports/{DATA}')
+    console.run(f'head -c {REST} /dev/zero >/dev/virtio-ports/{DATA}')
+    return client, path
+
+
+def check_rest(case, daemon, console, control):
+    """What the guest has written before a port is removed is for who is there still."""
+    client, path = fill(case, daemon, console, control)
     control.send(f'port-remove 0 {DATA}')
     client.start_reading()
     check_equal(control.answer(), ([], 'ok'), 'the answer once all is written')
     client.wait_end()
-    check_same_bytes(bytes(client.data), bytes(size), 'what was left')
+    check_same_bytes(bytes(client.data), bytes(REST), 'what was left')
+    check(not os.path.lexists(path), f'{path} is still there')
     wait_names(console)
 
 
@@ -153,6 +159,18 @@ def check_two(case, daemon, console, control):
     other_client.expect(rb'on hvc1\r\n')
     check_both_ways(console, data_client, '/tmp/got', 'beside another')
 
+    check_refusals(control, console, daemon, other)
+
+    control.do('port-remove 0 2')
+    check(not os.path.lexists(other), f'{other} is still there')
+    other_client.wait_end()
+    wait_names(console, DATA)
+    control.do(f'port-remove 0 {DATA}')
+    check_gone(console, data_client, data)
+    wait_names(console)
+
+
+def check_refusals(control, console, daemon, other):
     for request, why in (
             ('port-add 0 name=org.example.more,type=data,backend=null', '--max-ports'),
             (f'port-add 0 name={DATA},type=data,backend=null', 'name'),
@@ -168,18 +186,36 @@ def check_two(case, daemon, console, control):
     ):
         check_refused(control, console, request, why)
 
-    control.do('port-remove 0 2')
-    check(not os.path.lexists(other), f'{other} is still there')
-    other_client.wait_end()
-    wait_names(console, DATA)
-    control.do(f'port-remove 0 {DATA}')
-    check_gone(console, data_client, data)
+
+def check_pty(case, console, control):
+    path = str(case.dir / 'line0')
+    control.do(f'port-add 0 name={OTHER},pty={path[:-1]}')
+    check_equal(control.list()[2:], [f'port 0 1 {OTHER} console pty closed 0 {path}'], 'the list')
+    wait_names(console, OTHER)
+    check(os.path.exists(path), f'{path} isn\'t there')
+    control.do(f'port-remove 0 {OTHER}')
+    check(not os.path.lexists(path), f'{path} is still there')
     wait_names(console)
+
+
+def check_end(case, daemon, console, control):
+    """The end doesn't wait for what is left, nor for who has asked for the removal."""
+    client, path = fill(case, daemon, console, control)
+    other = Control(case, daemon.control)
+    control.send(f'port-remove 0 {DATA}')
+    wait('the port is on its way out', lambda: len(other.list()) == 2)
+    daemon.sockets += [path, daemon.control]
+    daemon.stop()
+    client.start_reading()
+    client.wait_end()
+    # On a very slow machine the removal may have given up waiting for the client before.
+    check(control.file.read() in ('', 'ok\n'), 'an answer to who asked for the removal')
 
 
 def plug(case):
     path = case.dir / 'control'
     daemon = case.daemon(f'--max-ports={MAX_PORTS}', '--history=2M', f'--control-socket={path}')
+    daemon.control = str(path)
     control = Control(case, path)
     place = f'port 0 0 - console network closed 0 127.0.0.1:{daemon.port}'
     check_equal(control.list(), [f'guest 0 waiting {daemon.sockets[0]}', place], 'the list')
@@ -193,8 +229,10 @@ def plug(case):
     check_life(case, daemon, console, control, 'again')
     check_rest(case, daemon, console, control)
     check_two(case, daemon, console, control)
+    check_pty(case, console, control)
     daemon.wait_resources(before, 'after the last removal')
     check_equal(control.list()[0], f'guest 0 connected {daemon.sockets[0]}', 'the guest')
+    check_end(case, daemon, console, control)
 
 
 run(plug)

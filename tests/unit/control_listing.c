@@ -51,7 +51,7 @@ TEST(a_port_has_nine_fields)
 	    .name = "org.example.agent.0",
 	    .data = true,
 	    .backend = "uds",
-	    .uds_path = "/run/agent",
+	    .path = "/run/agent",
 	};
 	struct control_port_line neither = {.backend = "null"};
 
@@ -89,7 +89,7 @@ TEST(texts_stay_in_their_field)
 		struct control_port_line port = {
 		    .name = rows[i].text,
 		    .backend = "uds",
-		    .uds_path = rows[i].text,
+		    .path = rows[i].text,
 		};
 		char expected[256];
 

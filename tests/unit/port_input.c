@@ -351,6 +351,35 @@ TEST(an_emergency_write_is_output_whatever_its_size)
 	}
 }
 
+/* Nothing of a data port's output is lost for it: it comes when there is room. */
+TEST(an_emergency_write_to_a_full_data_port_waits)
+{
+	struct byte_ring_state positions = {0};
+	struct byte_ring spill;
+	uint8_t memory[2], got[4], bytes[] = {'a'};
+
+	set_up(0);
+	byte_ring_init(&spill, &positions, memory, sizeof(memory));
+	console_unplug(&f.console, 0);
+	console_plug(&f.console, 0, &f.port, &spill, NULL);
+	f.reclaimable = 0;
+	f.room_until = 0;
+	assert_true(console_write_config(&f.console, 8, bytes, 1));
+	/* The backend pumps when there is room. */
+	assert_int_equal(f.wanted, 1);
+	bytes[0] = 'b';
+	assert_true(console_write_config(&f.console, 8, bytes, 1));
+	assert_false(console_write_config(&f.console, 8, bytes, 1));
+	assert_int_equal(byte_ring_used(&f.port.output), 0);
+	f.reclaimable = SIZE_MAX;
+	f.room_until = UINT64_MAX;
+	bytes[0] = 'c';
+	assert_true(console_write_config(&f.console, 8, bytes, 1));
+	assert_int_equal(byte_ring_get(&f.port.output, got, sizeof(got)), 3);
+	assert_memory_equal(got, "abc", 3);
+	tear_down();
+}
+
 /* QEMU's generic device writes the whole space for each byte, with an old emerg_wr in it. */
 TEST(an_old_emergency_write_is_not_repeated_with_another_field)
 {
@@ -387,6 +416,7 @@ int main(void)
 	    UNIT(all_that_a_console_can_be_is_offered),
 	    UNIT(the_size_of_the_window_is_columns_then_rows),
 	    UNIT(an_emergency_write_is_output_whatever_its_size),
+	    UNIT(an_emergency_write_to_a_full_data_port_waits),
 	    UNIT(an_old_emergency_write_is_not_repeated_with_another_field),
 	};
 
