@@ -115,6 +115,20 @@ uint32_t conversation_request_number(const char *name)
 	return 0;
 }
 
+bool conversation_answer_is_u64(uint32_t request)
+{
+	switch (request) {
+	case 1:  /* GET_FEATURES */
+	case 11: /* GET_VRING_BASE */
+	case 15: /* GET_PROTOCOL_FEATURES */
+	case 17: /* GET_QUEUE_NUM */
+	case 36: /* GET_MAX_MEM_SLOTS */
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *conversation_kind_name(enum conversation_kind kind)
 {
 	return kind > 0 && kind < CONVERSATION_KINDS ? kinds[kind].name : NULL;

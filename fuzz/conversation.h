@@ -137,6 +137,9 @@ const char *conversation_request_name(uint32_t request);
 /* The number of a name, or 0. */
 uint32_t conversation_request_number(const char *name);
 
+/* Whether a request's own answer is as long as an acknowledgement, so that it looks like one. */
+bool conversation_answer_is_u64(uint32_t request);
+
 /* The header's flags where a step doesn't say any. */
 uint32_t conversation_default_flags(enum conversation_kind kind);
 
