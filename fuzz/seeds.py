@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """
-Writes the seeds of the corpus that are made by rule, into the folder that is given.
+Writes the seeds of the corpus into its folder: those that are made by rule, and those that the
+program seeds_vmm makes out of the recorded sequences of VMMs.
 
 With --check it writes nothing and says what of the folder isn't as it would write it.
 """
 
 import os
+import subprocess
 import sys
+import tempfile
 
 import seeds_messages
 import seeds_rings
@@ -23,9 +26,17 @@ FOLDERS = {
 }
 
 
-def files():
+def of_vmms(program):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([program, folder], check=True)
+        for name in sorted(os.listdir(folder)):
+            with open(os.path.join(folder, name), 'rb') as file:
+                yield f'conversation/vmm/{name}', file.read()
+
+
+def files(seeds_vmm):
     """{path below the corpus: bytes} of every seed."""
-    found = {}
+    found = dict(of_vmms(seeds_vmm))
     for folder, module in FOLDERS.items():
         for name, conversation in module.seeds():
             path = f'conversation/{folder}/{name}.txt'
@@ -55,7 +66,7 @@ def check(corpus, wanted):
         with open(whole, 'rb') as file:
             if file.read() != content:
                 wrong.append(f'{path} is another')
-    for folder in FOLDERS:
+    for folder in [*FOLDERS, 'vmm']:
         for base, _, names in os.walk(os.path.join(corpus, 'conversation', folder)):
             for name in names:
                 path = os.path.relpath(os.path.join(base, name), corpus)
@@ -66,9 +77,9 @@ def check(corpus, wanted):
 
 def main():
     arguments = [a for a in sys.argv[1:] if a != '--check']
-    if len(arguments) != 1:
-        sys.exit('usage: seeds.py [--check] CORPUS')
-    wanted = files()
+    if len(arguments) != 2:
+        sys.exit('usage: seeds.py [--check] CORPUS SEEDS_VMM')
+    wanted = files(arguments[1])
     if '--check' not in sys.argv:
         write(arguments[0], wanted)
         print(f'{len(wanted)} seeds')
