@@ -66,8 +66,8 @@ def check(corpus, wanted):
         with open(whole, 'rb') as file:
             if file.read() != content:
                 wrong.append(f'{path} is another')
-    for folder in [*FOLDERS, 'vmm']:
-        for base, _, names in os.walk(os.path.join(corpus, 'conversation', folder)):
+    for folder in [*(f'conversation/{name}' for name in FOLDERS), 'conversation/vmm']:
+        for base, _, names in os.walk(os.path.join(corpus, folder)):
             for name in names:
                 path = os.path.relpath(os.path.join(base, name), corpus)
                 if path not in wanted:
