@@ -184,6 +184,35 @@ def regions():
     yield fine('indirect-over-two-regions', over.offer(TX, 0))
 
 
+def over_an_edge():
+    """An entry of an indirect table over the edge of two regions, whose mappings lie apart."""
+    over = Conversation('An entry of an indirect table over two neighbouring regions.')
+    over.need('needs console').negotiate().features(INDIRECT)
+    over.add(f'file ram memfd {FILE:#x}', f'file more memfd {FILE:#x}')
+    both = f'{region()} {region(GPA + SIZE, SIZE, 0x7f5500000000, 0x11000)}'
+    over.fine(f'SET_MEM_TABLE fds=ram,more {u(2, 0)} {both}').vring(TX)
+    over.desc(TX, 0, GPA + SIZE - 8, 32, INDIRECT_DESC).offer(TX, 0)
+    yield 'indirect-entry-over-two-regions', over.survival()
+    odd = Conversation('A region at an odd place of its file, so that no ring in it is aligned.')
+    odd.need('needs console').negotiate().features().add(f'file ram memfd {FILE:#x}')
+    odd.fine(f'SET_MEM_TABLE fds=ram {u(1, 0)} {region(offset=OFFSET + 1)}')
+    addresses = (UVA + part for part in (0x1000, 0x3000, 0x2000))
+    odd.fine(f'SET_VRING_NUM {u(TX, 16)}')
+    odd.add(f'send SET_VRING_ADDR need-reply {u(TX, 0)} {u(*addresses, 0, width=64)}',
+            'file kick1 eventfd', f'send SET_VRING_KICK need-reply fds=kick1 u64={TX}', 'kick kick1')
+    yield 'region-at-an-odd-offset', odd.survival()
+
+
+def long_tables():
+    """Loops that are longer than a device may go in one piece."""
+    for what, length in (('bytes', 1), ('empty', 0)):
+        chain = console(f'A table of 8192 entries whose first leads to itself, {length} bytes each.',
+                        INDIRECT)
+        chain.desc(TX, 0, GPA + TABLE, 8192 * 16, INDIRECT_DESC)
+        chain.desc_at(TABLE, GPA + 0x20000, length, NEXT, 0)
+        yield f'indirect-loops-8192-{what}', chain.offer(TX, 0).broken(TX)
+
+
 def changed():
     """What changes after the kick: the backend sees the one or the other, or breaks the ring."""
     def change(about, after, features=0):
@@ -222,7 +251,8 @@ def sizes():
 
 
 def seeds():
-    for group in (plain, at_the_wrap, calls, receiving, indirect, regions, sizes, changed):
+    for group in (plain, at_the_wrap, calls, receiving, indirect, regions, over_an_edge,
+                  long_tables, sizes, changed):
         yield from group()
     for group in (wrong, indirect_wrong):
         for name, conversation in group():

@@ -169,6 +169,10 @@ def pieces():
     yield 'hundred-in-one', many.add(*['expect reply GET_FEATURES size=8'] * 100)
 
 
+    gone = begin('A hundred questions, and nobody waits for the answers.')
+    yield 'hundred-and-gone', gone.add('bytes ' + ' '.join(u(1, 1, 0) for _ in range(100)))
+
+
 def connections():
     conversation = console('The frontend leaves with the ring at work, and comes again.')
     conversation.desc(TX, 0, GPA + 0x20000, 4).offer(TX, 0).add('hangup', 'connect')

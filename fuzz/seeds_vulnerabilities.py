@@ -166,6 +166,13 @@ def ends():
     cut = console('Every backend: the file of the memory becomes shorter under its mapping.')
     cut.desc(TX, 0, GPA + 0x20000, 0x8000).add('truncate ram 0', 'kick kick1')
     yield 'memfd-truncated', cut.survival()
+    second = Conversation('The same for a second region, with the rings in the first.')
+    second.need('needs console').negotiate().features()
+    second.add('file ram memfd 0x200000', 'file more memfd 0x200000')
+    both = f'{region()} {region(0x80000000, SIZE, 0x7f5500000000, 0x11000)}'
+    second.fine(f'SET_MEM_TABLE fds=ram,more {u(2, 0)} {both}').vring(TX)
+    second.add('truncate more 0').desc(TX, 0, 0x80000000, 64).offer(TX, 0)
+    yield 'memfd-truncated-second', second.survival()
 
 
 def blobs():
