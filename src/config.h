@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * What the program is to do, however it was told: by options now, by a file later.
+ * The strings are its own, but for the addresses of places.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -26,8 +27,10 @@ struct guest_config {
 	mode_t socket_mode;
 	gid_t socket_group;        /* (gid_t)-1: as it comes */
 	uint32_t max_queue_size;   /* entries a vring: a power of two up to 32768 */
+	bool resize_rows_first;    /* what the guest takes VIRTIO_CONSOLE_RESIZE for */
 	bool multiport;            /* offer VIRTIO_CONSOLE_F_MULTIPORT; else there is one port */
 	unsigned int max_ports;    /* the most the guest may have, those that are added later too */
+	uint64_t max_history;      /* the most that a port may keep: a power of two */
 	struct port_config *ports; /* those it begins with, in the order of their numbers */
 	unsigned int ports_count;
 };
@@ -39,8 +42,17 @@ struct config {
 	struct guest_config *guests;
 	unsigned int guests_count;
 	enum log_level log_level;
-	bool resize_rows_first; /* what the guests take VIRTIO_CONSOLE_RESIZE for */
-	char *control_path;     /* of the control socket, or NULL */
+	char *control_path; /* of the control socket, or NULL */
+	/*
+	 * What a port that is added later is unless it says otherwise, for port_spec_parse(): as
+	 * the general options have it, but for the paths, which are NULL: no two ports can have
+	 * the same.
+	 */
+	struct port_config port_defaults;
 };
+
+/* Free what is in them. Do nothing to what was freed. */
+void port_config_deinit(struct port_config *port);
+void config_deinit(struct config *config);
 
 #endif

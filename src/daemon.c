@@ -2,10 +2,12 @@
 #include "daemon.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/unix_socket.h"
+#include "daemon_control.h"
 #include "guest.h"
 #include "loop/loop.h"
 
@@ -41,21 +43,33 @@ struct daemon {
 	int signal_fd;
 	struct daemon_guest *guests;
 	unsigned int started, stopped;
+	struct daemon_control control;
+	bool controlled; /* the control socket is at work */
 	bool stopping;
 	bool failed;
 };
 
-/* The end: guests, then the signals, then the loop. */
+/* The end: guests and the control socket, then the signals, then the loop. */
 
 static void stop_scope_if_done(struct daemon *daemon)
 {
-	if (daemon->stopping && daemon->stopped == daemon->started)
+	if (daemon->stopping && daemon->stopped == daemon->started && !daemon->controlled)
 		loop_scope_close(&daemon->scope);
+}
+
+static void on_control_stopped(struct daemon_control *control)
+{
+	struct daemon *daemon = container_of(control, struct daemon, control);
+
+	daemon->controlled = false;
+	stop_scope_if_done(daemon);
 }
 
 /* May be called again, without `finish`, to end sooner. */
 static void stop(struct daemon *daemon, bool finish)
 {
+	if (!daemon->stopping && daemon->controlled)
+		daemon_control_stop(&daemon->control);
 	daemon->stopping = true;
 	for (unsigned int i = 0; i < daemon->started; i++) {
 		unix_socket_remove(&daemon->guests[i].file);
@@ -80,6 +94,11 @@ static void on_guest_stopped(struct guest *guest)
 	stop_scope_if_done(daemon_of(guest));
 }
 
+static void on_port_removed(struct guest *guest, const struct port_config *config)
+{
+	daemon_control_port_removed(&daemon_of(guest)->control, config);
+}
+
 static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 {
 	daemon_of(guest)->failed |= failed;
@@ -88,6 +107,7 @@ static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 
 static const struct guest_ops guest_ops = {
     .stopped = on_guest_stopped,
+    .port_removed = on_port_removed,
     .quit = on_guest_quit,
 };
 
@@ -235,6 +255,9 @@ static int init(struct daemon *daemon)
 static void deinit(struct daemon *daemon)
 {
 	loop_free(daemon->loop);
+	for (unsigned int i = 0; daemon->guests && i < daemon->config->guests_count; i++)
+		guest_deinit(&daemon->guests[i].guest);
+	daemon_control_deinit(&daemon->control);
 	free(daemon->guests);
 	fd_close(&daemon->signal_fd);
 	arena_deinit(&daemon->arena);
@@ -270,26 +293,52 @@ static int judge_handed_over(int fd, bool *ret_listens)
 	return r;
 }
 
-static int start_guest(struct daemon *daemon, unsigned int i)
+/* The socket for the frontends of guest number i, or the frontend itself: one of the two. */
+static int find_frontends(struct daemon *daemon, unsigned int i, int *ret_listen_fd,
+                          int *ret_connected_fd)
 {
 	const struct guest_config *config = &daemon->config->guests[i];
-	struct daemon_guest *at = &daemon->guests[i];
 	int fd = config->fd, r = 0;
 	bool listens = true;
 
-	at->daemon = daemon;
 	if (fd >= 0)
 		r = judge_handed_over(fd, &listens);
 	else
-		r = fd = listen_for(at, config);
+		r = fd = listen_for(&daemon->guests[i], config);
+	*ret_listen_fd = r >= 0 && listens ? fd : -1;
+	*ret_connected_fd = r >= 0 && !listens ? fd : -1;
+	return MIN(r, 0);
+}
+
+static int start_guest(struct daemon *daemon, unsigned int i)
+{
+	struct guest *guest = &daemon->guests[i].guest;
+	int listen_fd, connected_fd, r;
+
+	daemon->guests[i].daemon = daemon;
+	r = guest_init(guest, &guest_ops, daemon->loop, &daemon->arena, &daemon->config->guests[i],
+	               i);
 	if (r < 0)
 		return r;
-	r = guest_start(&at->guest, &guest_ops, daemon->loop, &daemon->arena, config, i,
-	                listens ? fd : -1, listens ? -1 : fd);
-	if (r < 0)
-		unix_socket_remove(&at->file);
-	else
-		daemon->started++;
+	daemon->started++;
+	r = find_frontends(daemon, i, &listen_fd, &connected_fd);
+	return r < 0 ? r : guest_start(guest, listen_fd, connected_fd);
+}
+
+static struct guest *find_guest(void *daemon, unsigned int index)
+{
+	return &((struct daemon *)daemon)->guests[index].guest;
+}
+
+static int start_control(struct daemon *daemon)
+{
+	int r;
+
+	if (!daemon->config->control_path)
+		return 0;
+	r = daemon_control_start(&daemon->control, daemon->config, daemon->loop, find_guest, daemon,
+	                         on_control_stopped);
+	daemon->controlled = r == 0;
 	return r;
 }
 
@@ -298,14 +347,17 @@ static void log_ready(const struct config *config)
 	const struct guest_config *first = &config->guests[0];
 	const struct port_config *port = &first->ports[0];
 	unsigned int last = config->guests_count - 1;
-	char frontends[128], clients[128] = "";
+	char frontends[128], clients[128] = "", ports[32] = "";
 
 	if (first->socket_path)
 		snprintf(frontends, sizeof(frontends), last ? "%s to %u" : "%s", first->socket_path,
 		         last);
 	else
 		snprintf(frontends, sizeof(frontends), "descriptor %d", first->fd);
-	if (port->backend->tcp)
+	if (first->ports_count > 1)
+		snprintf(ports, sizeof(ports), " with %u ports%s", first->ports_count,
+		         last ? " each" : "");
+	else if (port->backend->tcp)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s port %u to %u" : ", clients at %s port %u",
 		         port->place.address, port->place.tcp_port, port->place.tcp_port + last);
@@ -313,8 +365,8 @@ static void log_ready(const struct config *config)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s to %u" : ", clients at %s", port->place.uds_path,
 		         last);
-	log_info("ready for %u guest%s: frontends at %s%s", config->guests_count, last ? "s" : "",
-	         frontends, clients);
+	log_info("ready for %u guest%s%s: frontends at %s%s", config->guests_count, last ? "s" : "",
+	         ports, frontends, clients);
 }
 
 int daemon_run(const struct config *config)
@@ -328,10 +380,13 @@ int daemon_run(const struct config *config)
 	}
 	for (unsigned int i = 0; i < config->guests_count && start == 0; i++)
 		start = start_guest(&daemon, i);
+	if (start == 0)
+		start = start_control(&daemon);
 	if (start < 0)
 		stop(&daemon, false);
 	else
 		log_ready(config);
+	clock_start_is_over();
 	r = loop_run(daemon.loop);
 	if (r < 0) {
 		log_error("io_uring has failed: %s", strerror(-r));

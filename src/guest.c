@@ -4,50 +4,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "guest_device.h"
+#include "guest_slots.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-/* Vrings. */
+/* The frontend's connection. */
 
-static struct guest *guest_of(struct session *session)
-{
-	return container_of(session, struct guest, session);
-}
-
-static unsigned int index_of(const struct guest_vring *vring)
-{
-	return (unsigned int)(vring - vring->guest->vrings);
-}
-
-static void signal_sink(struct guest *guest, struct eventfd_sink *sink)
-{
-	if (!guest->connection.closing)
-		eventfd_sink_signal(sink);
-}
-
-static void tell_if_broken(struct guest *guest, unsigned int i)
-{
-	struct guest_vring *vring = &guest->vrings[i];
-	const char *broken = guest->virtqs[i].broken;
-
-	if (broken && vring->told_broken != broken) {
-		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: vring %u is broken: %s",
-		            guest->name, i, broken);
-		signal_sink(guest, &vring->err);
-	}
-	vring->told_broken = broken;
-}
-
-/* There is output, or room for input. */
-static void wake_backend(struct guest *guest)
-{
-	output_wake(&guest->output);
-	guest->backend->ops->wake(guest->backend);
-}
-
-static void end_connection(struct guest *guest, const char *why)
+void guest_end_connection(struct guest *guest, const char *why)
 {
 	if (guest->connection.closing)
 		return;
@@ -59,225 +25,32 @@ static void end_connection(struct guest *guest, const char *why)
 	loop_scope_close(&guest->connection);
 }
 
-static void end_if_lost(struct guest *guest)
-{
-	if (guest->session.memory.lost)
-		end_connection(guest, "a file of its memory has become shorter");
-}
+/* The end: the frontend, then the ports. */
 
-/* Does what has to follow a pump. */
-static void follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
+static void stop_ports(struct guest *guest)
 {
-	if (outcome.call)
-		signal_sink(guest, &guest->vrings[i].call);
-	if (outcome.moved)
-		wake_backend(guest);
-	tell_if_broken(guest, i);
-	end_if_lost(guest);
-}
-
-static void queue_pump(struct guest *guest, unsigned int i)
-{
-	loop_work(guest->loop, &guest->vrings[i].pump);
-}
-
-static void on_pump(struct loop_task *task)
-{
-	struct guest_vring *vring = container_of(task, struct guest_vring, pump);
-	struct guest *guest = vring->guest;
-	struct port_outcome outcome;
-
-	if (!guest->connected || !session_vring_runs(&guest->session, index_of(vring)))
+	if (guest->ports_running == 0) {
+		guest->ops->stopped(guest);
 		return;
-	outcome = console_pump(&guest->console, index_of(vring));
-	if (outcome.again)
-		queue_pump(guest, index_of(vring));
-	follow_up(guest, index_of(vring), outcome);
-}
-
-/*
- * Has the driver read its configuration anew, for the window's size. Not while nothing runs:
- * QEMU's generic device would crash, so it waits until something does. Once after each start it is
- * needed in any case: Linux 6.1 does not look by itself, 7.3 does (both tried).
- */
-static void tell_config(struct guest *guest)
-{
-	bool known = guest->output.port.cols > 0 || guest->output.port.rows > 0;
-
-	if (guest->config_told || !known || guest->config_change.slot.fd < 0 ||
-	    !session_runs(&guest->session) ||
-	    !session_has_feature(&guest->session, VIRTIO_CONSOLE_F_SIZE))
-		return;
-	guest->config_told = true;
-	signal_sink(guest, &guest->config_change);
-}
-
-static void on_kicked(struct eventfd_source *kick)
-{
-	struct guest_vring *vring = container_of(kick, struct guest_vring, kick);
-
-	queue_pump(vring->guest, index_of(vring));
-}
-
-static void init_vrings(struct guest *guest)
-{
-	guest->config_change_message = (struct wire_header){
-	    .request = le32_of(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG),
-	    .flags = le32_of(WIRE_VERSION),
-	};
-	eventfd_sink_init_message(&guest->config_change, &guest->connection,
-	                          &guest->config_change_message,
-	                          sizeof(guest->config_change_message));
-	for (unsigned int i = 0; i < GUEST_VRINGS; i++) {
-		struct guest_vring *vring = &guest->vrings[i];
-
-		vring->guest = guest;
-		vring->told_broken = NULL;
-		loop_task_init(&vring->pump, on_pump);
-		eventfd_source_init(&vring->kick, &guest->connection, on_kicked);
-		eventfd_sink_init(&vring->call, &guest->connection);
-		eventfd_sink_init(&vring->err, &guest->connection);
 	}
-}
-
-static void deinit_vrings(struct guest *guest)
-{
-	for (unsigned int i = 0; i < GUEST_VRINGS; i++) {
-		struct guest_vring *vring = &guest->vrings[i];
-
-		loop_task_cancel(&vring->pump);
-		eventfd_source_deinit(&vring->kick);
-		eventfd_sink_deinit(&vring->call);
-		eventfd_sink_deinit(&vring->err);
+	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
+		if (guest_port_in_use(&guest->slots[i].port))
+			guest_port_stop(&guest->slots[i].port, guest->finishing);
 	}
-	eventfd_sink_deinit(&guest->config_change);
-}
-
-/* What the session asks for. */
-
-static void on_vring_runs(struct session *session, unsigned int i)
-{
-	queue_pump(guest_of(session), i);
-	tell_config(guest_of(session));
-	end_if_lost(guest_of(session));
-}
-
-static void on_vring_settle(struct session *session, unsigned int i)
-{
-	struct guest *guest = guest_of(session);
-
-	follow_up(guest, i, console_settle(&guest->console, i));
-	guest->config_told = false;
-}
-
-static void on_vring_lost(struct session *session, unsigned int i)
-{
-	struct guest *guest = guest_of(session);
-
-	log_limited(&guest->limit, LOG_LEVEL_WARNING,
-	            "%s: vring %u has stopped: it isn't in guest memory any more", guest->name, i);
-	signal_sink(guest, &guest->vrings[i].err);
-}
-
-static void on_set_kick(struct session *session, unsigned int i, int fd)
-{
-	eventfd_source_set(&guest_of(session)->vrings[i].kick, fd);
-}
-
-static void on_set_call(struct session *session, unsigned int i, int fd)
-{
-	eventfd_sink_set(&guest_of(session)->vrings[i].call, fd);
-}
-
-static void on_set_err(struct session *session, unsigned int i, int fd)
-{
-	eventfd_sink_set(&guest_of(session)->vrings[i].err, fd);
-}
-
-static void on_read_config(struct session *session, uint32_t offset, uint8_t *ret_bytes,
-                           uint32_t len)
-{
-	console_read_config(&guest_of(session)->console, offset, ret_bytes, len);
-}
-
-static void on_write_config(struct session *session, uint32_t offset, const uint8_t *bytes,
-                            uint32_t len)
-{
-	struct guest *guest = guest_of(session);
-
-	if (console_write_config(&guest->console, offset, bytes, len))
-		wake_backend(guest);
-}
-
-static void on_set_backend_req(struct session *session, int fd)
-{
-	struct guest *guest = guest_of(session);
-
-	eventfd_sink_set(&guest->config_change, fd);
-	tell_config(guest);
-}
-
-static const struct session_ops session_ops = {
-    .vring_runs = on_vring_runs,
-    .vring_settle = on_vring_settle,
-    .vring_lost = on_vring_lost,
-    .set_kick = on_set_kick,
-    .set_call = on_set_call,
-    .set_err = on_set_err,
-    .set_backend_req = on_set_backend_req,
-    .read_config = on_read_config,
-    .write_config = on_write_config,
-};
-
-/* The frontend's connection. */
-
-/*
- * The end, step by step: the frontend; with time to finish, what is left for the clients; the
- * backend with them; what is left for the log; the log; the port.
- */
-
-static void on_log_stopped(struct backend_port *port)
-{
-	loop_scope_close(&container_of(port, struct guest, output.port)->port_scope);
-}
-
-static void stop_log(struct output *output)
-{
-	struct guest *guest = container_of(output, struct guest, output);
-
-	if (guest->log)
-		logfile_stop(guest->log, on_log_stopped);
-	else
-		on_log_stopped(&output->port);
-	guest->log = NULL;
-}
-
-static void stop_backend(struct output *output)
-{
-	struct guest *guest = container_of(output, struct guest, output);
-
-	guest->backend->ops->stop(guest->backend);
 }
 
 static void frontend_part_drained(struct guest *guest)
 {
 	guest->frontend_parts--;
-	if (!guest->stopping || guest->frontend_parts > 0)
-		return;
-	if (!guest->finishing) {
-		stop_backend(&guest->output);
-		return;
-	}
-	if (guest->backend->ops->close)
-		guest->backend->ops->close(guest->backend);
-	output_finish(&guest->output, stop_backend);
+	if (guest->stopping && guest->frontend_parts == 0)
+		stop_ports(guest);
 }
 
 static void on_channel_ended(struct channel *channel, const char *why)
 {
 	struct guest *guest = container_of(channel, struct guest, channel);
 
-	end_connection(guest, why);
+	guest_end_connection(guest, why);
 }
 
 static void on_connection_drained(struct loop_scope *scope);
@@ -288,7 +61,7 @@ static void connect_frontend(struct guest *guest, int fd)
 	loop_scope_init(&guest->connection, guest->loop, on_connection_drained);
 	guest->connected = true;
 	guest->frontend_parts++;
-	init_vrings(guest);
+	guest_device_init(guest);
 	channel_start(&guest->channel, &guest->session, &guest->connection, fd, guest->name,
 	              on_channel_ended);
 }
@@ -298,7 +71,9 @@ static void on_connection_drained(struct loop_scope *scope)
 	struct guest *guest = container_of(scope, struct guest, connection);
 
 	session_reset(&guest->session);
-	deinit_vrings(guest);
+	console_forget_frontend(&guest->console);
+	guest->reach_told = false;
+	guest_device_deinit(guest);
 	channel_deinit(&guest->channel);
 	guest->connected = false;
 	if (!guest->stopping && guest->next_fd >= 0)
@@ -326,50 +101,6 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 	fd_replace(&guest->next_fd, fd);
 }
 
-/* What the backend asks for. */
-
-static void on_device_pump(struct backend_device *device)
-{
-	struct guest *guest = container_of(device, struct guest, device);
-
-	if (!guest->connected)
-		return;
-	for (unsigned int i = 0; i < CONSOLE_VRINGS; i++)
-		queue_pump(guest, i);
-}
-
-static void on_port_drained(struct loop_scope *scope)
-{
-	struct guest *guest = container_of(scope, struct guest, port_scope);
-
-	guest->ops->stopped(guest);
-}
-
-static void on_resized(struct backend_device *device)
-{
-	struct guest *guest = container_of(device, struct guest, device);
-
-	console_set_size(&guest->console, guest->output.port.cols, guest->output.port.rows);
-	guest->config_told = false;
-	tell_config(guest);
-}
-
-static void on_backend_stopped(struct backend_device *device)
-{
-	struct guest *guest = container_of(device, struct guest, device);
-
-	guest->backend = NULL;
-	guest->finishing = false;
-	output_finish(&guest->output, stop_log);
-}
-
-static void on_backend_quit(struct backend_device *device, bool failed)
-{
-	struct guest *guest = container_of(device, struct guest, device);
-
-	guest->ops->quit(guest, false, failed);
-}
-
 /* Start and stop. */
 
 static void on_life_drained(struct loop_scope *scope)
@@ -382,67 +113,98 @@ static void on_life_drained(struct loop_scope *scope)
 	frontend_part_drained(guest);
 }
 
-size_t guest_arena_size(const struct guest_config *config)
+/*
+ * The arena's layout: the record of the console, the positions of the ports' rings, the record of
+ * the session; then each port's rings.
+ */
+
+struct guest_record {
+	struct console_record console;
+	struct byte_ring_state rings[CONSOLE_PORTS_MAX][3];
+};
+
+static unsigned int vrings_of(const struct guest_config *config)
 {
-	return arena_round(2 * sizeof(struct byte_ring_state) + session_record_size(GUEST_VRINGS)) +
-	       arena_round(GUEST_INPUT_BYTES) + arena_round(config->ports[0].history);
+	return CONSOLE_VRINGS(config->max_ports);
 }
 
-/* Everything that must outlive the process, in the arena. */
-static struct session_record *lay_out(struct guest *guest, struct arena *arena)
+static size_t record_size(const struct guest_config *config)
 {
-	size_t history = guest->config->ports[0].history;
-	struct byte_ring_state *states = arena_take(arena, 2 * sizeof(struct byte_ring_state) +
-	                                                       session_record_size(GUEST_VRINGS));
+	return sizeof(struct guest_record) + session_record_size(vrings_of(config));
+}
 
-	byte_ring_init(&guest->output.port.output, &states[0], arena_take(arena, history), history);
-	byte_ring_init(&guest->output.port.input, &states[1], arena_take(arena, GUEST_INPUT_BYTES),
-	               GUEST_INPUT_BYTES);
-	return (struct session_record *)(void *)&states[2];
+size_t guest_arena_size(const struct guest_config *config)
+{
+	return arena_round(record_size(config)) +
+	       config->max_ports * guest_port_arena_size(config->max_history);
+}
+
+/* Everything that must outlive the process. */
+static struct guest_record *lay_out(struct guest *guest, struct arena *arena)
+{
+	const struct guest_config *config = guest->config;
+	struct guest_record *record = arena_take(arena, record_size(config));
+
+	for (unsigned int i = 0; i < config->max_ports; i++)
+		guest_port_lay_out(&guest->slots[i].port, arena, config->max_history,
+		                   record->rings[i]);
+	return record;
+}
+
+static uint64_t features_of(const struct guest_config *config)
+{
+	return config->multiport ? CONSOLE_FEATURES
+	                         : CONSOLE_FEATURES & ~(1ull << VIRTIO_CONSOLE_F_MULTIPORT);
 }
 
 static void init_guest(struct guest *guest, struct arena *arena)
 {
 	struct request_limits limits = {
-	    .vrings = GUEST_VRINGS,
+	    .vrings = guest->vrings_count,
 	    .vring_size = guest->config->max_queue_size,
 	};
-	struct session_record *record;
+	struct guest_record *record = lay_out(guest, arena);
 
-	guest->device = (struct backend_device){
-	    .pump = on_device_pump,
-	    .resized = on_resized,
-	    .stopped = on_backend_stopped,
-	    .quit = on_backend_quit,
-	};
-	guest->output.port.device = &guest->device;
-	guest->output.port.name = guest->name;
+	for (unsigned int i = 0; i < guest->config->max_ports; i++)
+		guest->slots[i].guest = guest;
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
-	loop_scope_init(&guest->port_scope, guest->loop, on_port_drained);
-	record = lay_out(guest, arena);
-	output_init(&guest->output, &guest->port_scope);
-	session_init(&guest->session, &session_ops, record, guest->virtqs, &limits,
-	             CONSOLE_FEATURES, CONSOLE_CONFIG_FEATURES);
+	session_init(&guest->session, &guest_device_ops,
+	             (struct session_record *)(void *)&record[1], guest->virtqs, &limits,
+	             features_of(guest->config), CONSOLE_CONFIG_FEATURES);
+	console_init(&guest->console, &record->console, guest->virtqs, guest->console_ports,
+	             guest->config->max_ports);
+	guest->console.rows_first = guest->config->resize_rows_first;
 }
 
-static int start_port(struct guest *guest)
+static int allocate(struct guest *guest)
 {
-	const struct port_config *config = &guest->config->ports[0];
-	struct backend_port *port = &guest->output.port;
-	int r = 0;
+	unsigned int ports = guest->config->max_ports;
 
-	if (config->log_path)
-		r = logfile_new(&guest->log, guest->loop, port, config->log_path);
-	if (r == 0)
-		r = config->backend->make(&guest->backend, guest->loop, port, &config->place);
-	if (r < 0 && guest->log)
-		logfile_free(guest->log);
-	return r;
+	guest->vrings_count = vrings_of(guest->config);
+	guest->slots = calloc(ports, sizeof(*guest->slots));
+	guest->console_ports = calloc(ports, sizeof(*guest->console_ports));
+	guest->virtqs = calloc(guest->vrings_count, sizeof(*guest->virtqs));
+	guest->vrings = calloc(guest->vrings_count, sizeof(*guest->vrings));
+	if (guest->slots && guest->console_ports && guest->virtqs && guest->vrings)
+		return 0;
+	log_error("%s: no memory for %u ports", guest->name, ports);
+	return -ENOMEM;
 }
 
-int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
-                struct arena *arena, const struct guest_config *config, unsigned int index,
-                int listen_fd, int connected_fd)
+void guest_deinit(struct guest *guest)
+{
+	free(guest->slots);
+	free(guest->console_ports);
+	free(guest->virtqs);
+	free(guest->vrings);
+	guest->slots = NULL;
+	guest->console_ports = NULL;
+	guest->virtqs = NULL;
+	guest->vrings = NULL;
+}
+
+int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+               struct arena *arena, const struct guest_config *config, unsigned int index)
 {
 	int r;
 
@@ -450,20 +212,30 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 	    .ops = ops,
 	    .config = config,
 	    .loop = loop,
-	    .listens = listen_fd >= 0,
 	    .next_fd = -1,
+	    .frontend_parts = 1,
 	};
 	snprintf(guest->name, sizeof(guest->name), "guest %u", index);
-	init_guest(guest, arena);
-	r = start_port(guest);
+	r = allocate(guest);
+	if (r < 0)
+		guest_deinit(guest);
+	else
+		init_guest(guest, arena);
+	return r;
+}
+
+int guest_start(struct guest *guest, int listen_fd, int connected_fd)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < guest->config->ports_count && r == 0; i++)
+		r = guest_slots_start(guest, i, &guest->config->ports[i], false);
 	if (r < 0) {
 		fd_close(&listen_fd);
 		fd_close(&connected_fd);
 		return r;
 	}
-	console_init(&guest->console, guest->virtqs, guest->backend);
-	guest_resize(guest);
-	guest->frontend_parts = 1;
+	guest->listens = listen_fd >= 0;
 	if (guest->listens)
 		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
 	else
@@ -474,8 +246,8 @@ int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *l
 static void stop_finishing(struct guest *guest)
 {
 	guest->finishing = false;
-	if (guest->frontend_parts == 0 && output_cancel_finish(&guest->output))
-		stop_backend(&guest->output);
+	if (guest->frontend_parts == 0)
+		stop_ports(guest);
 }
 
 void guest_stop(struct guest *guest, bool finish)
@@ -491,26 +263,32 @@ void guest_stop(struct guest *guest, bool finish)
 		loop_scope_close(&guest->connection);
 }
 
+/* What concerns all ports. */
+
+static void for_each_port(struct guest *guest, void (*fn)(struct guest_port *port))
+{
+	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
+		if (guest_port_in_use(&guest->slots[i].port))
+			fn(&guest->slots[i].port);
+	}
+}
+
 void guest_reopen_log(struct guest *guest)
 {
-	if (guest->log)
-		logfile_reopen(guest->log);
+	for_each_port(guest, guest_port_reopen_log);
 }
 
 void guest_resize(struct guest *guest)
 {
-	if (guest->backend && guest->backend->ops->resize)
-		guest->backend->ops->resize(guest->backend);
+	for_each_port(guest, guest_port_resize);
 }
 
 void guest_suspend(struct guest *guest)
 {
-	if (guest->backend && guest->backend->ops->suspend)
-		guest->backend->ops->suspend(guest->backend);
+	for_each_port(guest, guest_port_suspend);
 }
 
 void guest_resume(struct guest *guest)
 {
-	if (guest->backend && guest->backend->ops->resume)
-		guest->backend->ops->resume(guest->backend);
+	for_each_port(guest, guest_port_resume);
 }

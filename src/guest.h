@@ -10,26 +10,21 @@
 
 #include "base/arena.h"
 #include "config.h"
-#include "backends/logfile.h"
-#include "backends/output.h"
 #include "console/console.h"
+#include "guest_port.h"
 #include "loop/acceptor.h"
 #include "loop/eventfd.h"
 #include "loop/loop.h"
 #include "protocol/channel.h"
 #include "protocol/session.h"
 
-/* QEMU's generic device is commonly told num_vqs=4, which must not be more than there are. */
-#define GUEST_VRINGS 4u
-
-/* Input that waits for the guest, in bytes. */
-#define GUEST_INPUT_BYTES (64u * 1024)
-
 struct guest;
 
 struct guest_ops {
 	/* All of it has stopped. */
 	void (*stopped)(struct guest *guest);
+	/* A port that was removed has stopped: its configuration isn't needed any more. */
+	void (*port_removed)(struct guest *guest, const struct port_config *config);
 	/*
 	 * The process should end: with `finish` because its only frontend is gone, and what is left
 	 * for the clients should be written out first; else because the person said so or, with
@@ -47,6 +42,13 @@ struct guest_vring {
 	const char *told_broken; /* what was said of it */
 };
 
+/* One of the ports that a guest may have. */
+struct guest_slot {
+	struct guest *guest;
+	struct guest_port port;
+	const struct port_config *removed; /* the port is on its way out */
+};
+
 struct guest {
 	const struct guest_ops *ops;
 	const struct guest_config *config;
@@ -59,45 +61,76 @@ struct guest {
 	struct acceptor acceptor;
 	bool listens; /* for frontends; otherwise it serves the one that was handed over */
 	int next_fd;  /* a frontend that waits for the one before to be gone, or -1 */
-	struct loop_scope port_scope;
-	struct output output;
-	struct backend_device device;
-	struct backend *backend;
-	struct logfile *log; /* or NULL */
+	unsigned int vrings_count;
+	struct guest_slot *slots; /* config->max_ports of them, as of console_ports */
+	struct console_port *console_ports;
+	struct virtq *virtqs; /* vrings_count of them, as of vrings */
 	struct console console;
 	struct session session;
-	struct virtq virtqs[GUEST_VRINGS];
 
 	/* For one connection of a frontend. */
 	struct loop_scope connection;
 	struct channel channel;
-	struct guest_vring vrings[GUEST_VRINGS];
+	struct guest_vring *vrings;
 	struct eventfd_sink config_change; /* to the frontend */
 	struct wire_header config_change_message;
 	bool connected;
 	bool config_told; /* the driver at work has been told to read its configuration */
+	bool reach_told;  /* it was said that the frontend has too few vrings */
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
+	unsigned int ports_running;
 };
 
 /* The room a guest needs in the arena, in bytes. */
 size_t guest_arena_size(const struct guest_config *config);
 
 /*
- * Sets up guest number `index`, with its backend, and begins to serve it. `listen_fd` is the
- * listening socket for its frontends, or -1 with `connected_fd` the frontend itself; both are
- * the guest's from now on, also if it fails. Returns 0 or -errno, having logged the cause.
+ * Makes guest number `index`, which takes its room in the arena. Returns 0 or -errno, having logged
+ * the cause; then there is nothing to undo.
  */
-int guest_start(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
-                struct arena *arena, const struct guest_config *config, unsigned int index,
-                int listen_fd, int connected_fd);
+int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+               struct arena *arena, const struct guest_config *config, unsigned int index);
+
+/* It has stopped, or was never started. May be called again, and for a zeroed one. */
+void guest_deinit(struct guest *guest);
+
+/*
+ * Starts its ports, and begins to serve it. `listen_fd` is the listening socket for its frontends,
+ * or -1 with `connected_fd` the frontend itself; both are the guest's from now on. Returns 0 or
+ * -errno, having logged the cause; also then guest_stop() has to follow.
+ */
+int guest_start(struct guest *guest, int listen_fd, int connected_fd);
 
 /*
  * Ends it; `stopped` follows. With `finish`, what is left for the clients is written out first;
  * called once more without, it isn't.
  */
 void guest_stop(struct guest *guest, bool finish);
+
+/* Ends the connection of its frontend, for a reason (or NULL) that is logged. */
+void guest_end_connection(struct guest *guest, const char *why);
+
+/*
+ * Gives a guest at work one port more, as `config` says, which is the guest's until `port_removed`.
+ * Returns 0 or -errno, with the reason that a person understands in *ret_why.
+ */
+int guest_add_port(struct guest *guest, const struct port_config *config, const char **ret_why);
+
+/*
+ * Takes the port of that name, or number, away; what is left for its clients is written out first,
+ * and then `port_removed` follows. The first port stays: drivers that know of only one have that.
+ * Returns 0, with the configuration that it will be called with, or -errno as above.
+ */
+int guest_remove_port(struct guest *guest, const char *name, const struct port_config **ret_config,
+                      const char **ret_why);
+
+/* The port of number `id`, below config->max_ports, or NULL if there is none. */
+const struct guest_port *guest_port_of(const struct guest *guest, unsigned int id);
+
+/* Whether the driver has opened it. */
+bool guest_port_is_open(const struct guest *guest, unsigned int id);
 
 /* Log files are opened anew: they may have been moved away. */
 void guest_reopen_log(struct guest *guest);

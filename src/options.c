@@ -2,195 +2,161 @@
 #include "options.h"
 
 #include "base/macros.h"
+#include "port_spec.h"
+#include "settings.h"
+#include "values.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PROGRAM "vhost-user-console"
 
-#define COUNT_MAX   65535u
-#define HISTORY_MIN 4096u
-#define HISTORY_MAX (1ull << 30)
+#define COUNT_MAX 65535u
 /* As virtio has it. */
 #define QUEUE_SIZE_MAX   32768u
 #define QUEUE_SIZE_MAX_S "32768"
+#define PORTS_MAX_S      "31"
 
-/* What the options say, before it becomes one configuration a guest. */
-struct options {
-	const char *socket_path;
-	uint64_t socket_count;
-	uint64_t tcp_port;
-	const struct backend_kind *backend;
-	uint64_t max_queue_size;
-	int fd;
-	mode_t socket_mode;
-	gid_t socket_group;
-	const char *listen_address;
-	struct client_protocol protocol;
-	const char *uds_path;
-	const char *log_file;
-	uint64_t history;
-	enum log_level log_level;
-	bool log_level_given;
-};
+/* Values. Each function returns whether the text is one. */
 
-/* Values. Each returns whether the text is one. */
-
-static bool parse_number(const char *text, uint64_t max, int base, const char **ret_end,
-                         uint64_t *ret)
+static bool set_socket_path(struct settings *settings, const char *value)
 {
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, base);
-	*ret_end = end;
-	/* strtoull() would take a sign or a space. */
-	return text[0] >= '0' && text[0] <= '9' && errno == 0 && *ret <= max;
+	return values_path(value, &settings->socket_path);
 }
 
-static bool parse_whole(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+static bool set_socket_count(struct settings *settings, const char *value)
 {
-	const char *end;
-
-	return parse_number(text, max, 10, &end, ret) && *end == '\0' && *ret >= min;
+	return values_whole(value, 1, COUNT_MAX, &settings->socket_count);
 }
 
-static bool set_socket_path(struct options *options, const char *value)
+static bool set_tcp_port(struct settings *settings, const char *value)
 {
-	options->socket_path = value;
-	return value[0] != '\0';
+	return values_tcp_port(value, &settings->tcp_port);
 }
 
-static bool set_socket_count(struct options *options, const char *value)
+static bool set_backend(struct settings *settings, const char *value)
 {
-	return parse_whole(value, 1, COUNT_MAX, &options->socket_count);
+	return values_backend(value, &settings->backend);
 }
 
-static bool set_tcp_port(struct options *options, const char *value)
+static bool set_max_queue_size(struct settings *settings, const char *value)
 {
-	return parse_whole(value, 1, UINT16_MAX, &options->tcp_port);
-}
+	uint64_t size;
 
-static bool set_backend(struct options *options, const char *value)
-{
-	for (const struct backend_kind *kind = backend_kinds; kind->name; kind++) {
-		if (strcmp(kind->name, value) == 0) {
-			options->backend = kind;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool set_max_queue_size(struct options *options, const char *value)
-{
-	uint64_t *size = &options->max_queue_size;
-
-	return parse_whole(value, 1, QUEUE_SIZE_MAX, size) && (*size & (*size - 1)) == 0;
-}
-
-static bool set_fd(struct options *options, const char *value)
-{
-	uint64_t fd;
-
-	if (!parse_whole(value, 3, INT_MAX, &fd))
+	if (!values_whole(value, 1, QUEUE_SIZE_MAX, &size) || (size & (size - 1)) != 0)
 		return false;
-	options->fd = (int)fd;
+	settings->max_queue_size = (uint32_t)size;
 	return true;
 }
 
-static bool set_socket_mode(struct options *options, const char *value)
+static bool set_fd(struct settings *settings, const char *value)
+{
+	uint64_t fd;
+
+	if (!values_whole(value, 3, INT_MAX, &fd))
+		return false;
+	settings->fd = (int)fd;
+	return true;
+}
+
+static bool set_socket_mode(struct settings *settings, const char *value)
 {
 	const char *end;
 	uint64_t mode;
 
-	if (!parse_number(value, 0777, 8, &end, &mode) || *end != '\0')
+	if (!values_number(value, 0777, 8, &end, &mode) || *end != '\0')
 		return false;
-	options->socket_mode = (mode_t)mode;
+	settings->socket_mode = (mode_t)mode;
 	return true;
 }
 
-static bool set_socket_group(struct options *options, const char *value)
+static bool set_socket_group(struct settings *settings, const char *value)
 {
 	const struct group *group = getgrnam(value);
 	uint64_t gid;
 
 	if (group) {
-		options->socket_group = group->gr_gid;
+		settings->socket_group = group->gr_gid;
 		return true;
 	}
-	if (!parse_whole(value, 0, UINT32_MAX - 1, &gid))
+	if (!values_whole(value, 0, UINT32_MAX - 1, &gid))
 		return false;
-	options->socket_group = (gid_t)gid;
+	settings->socket_group = (gid_t)gid;
 	return true;
 }
 
-static bool set_listen_address(struct options *options, const char *value)
+static bool set_listen_address(struct settings *settings, const char *value)
 {
 	struct in6_addr addr;
 
-	options->listen_address = value;
+	settings->listen_address = value;
 	return inet_pton(AF_INET, value, &addr) == 1 || inet_pton(AF_INET6, value, &addr) == 1;
 }
 
-static bool set_tcp_protocol(struct options *options, const char *value)
+static bool set_tcp_protocol(struct settings *settings, const char *value)
 {
-	options->protocol.telnet = strcmp(value, "telnet") == 0;
-	return options->protocol.telnet || strcmp(value, "raw") == 0;
+	return values_tcp_protocol(value, &settings->protocol.telnet);
 }
 
-static bool set_telnet_break(struct options *options, const char *value)
+static bool set_telnet_break(struct settings *settings, const char *value)
 {
-	options->protocol.break_is_sysrq = strcmp(value, "sysrq") == 0;
-	return options->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
+	settings->protocol.break_is_sysrq = strcmp(value, "sysrq") == 0;
+	return settings->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
 }
 
-static bool set_uds_path(struct options *options, const char *value)
+static bool set_uds_path(struct settings *settings, const char *value)
 {
-	options->uds_path = value;
-	return value[0] != '\0';
+	return values_path(value, &settings->uds_path);
 }
 
-static bool set_log_file(struct options *options, const char *value)
+static bool set_log_file(struct settings *settings, const char *value)
 {
-	options->log_file = value;
-	return value[0] != '\0';
+	return values_path(value, &settings->log_file);
 }
 
-static bool set_history(struct options *options, const char *value)
+static bool set_history(struct settings *settings, const char *value)
 {
-	static const char units[] = "KMG";
-	uint64_t number, bytes = HISTORY_MIN;
-	const char *end, *unit;
+	return values_history(value, &settings->history);
+}
 
-	if (!parse_number(value, HISTORY_MAX, 10, &end, &number))
+static bool add_port(struct settings *settings, const char *value)
+{
+	if (settings->ports_count == CONFIG_PORTS_MAX)
 		return false;
-	unit = *end ? strchr(units, *end) : NULL;
-	if (*end && (!unit || end[1]))
-		return false;
-	number <<= unit ? 10 * (unit - units + 1) : 0;
-	if (number < HISTORY_MIN || number > HISTORY_MAX)
-		return false;
-	while (bytes < number)
-		bytes *= 2;
-	options->history = bytes;
+	settings->ports[settings->ports_count++] = value;
 	return true;
 }
 
-static bool set_log_level(struct options *options, const char *value)
+static bool set_max_ports(struct settings *settings, const char *value)
+{
+	return values_whole(value, 1, CONFIG_PORTS_MAX, &settings->max_ports);
+}
+
+static bool set_resize_order(struct settings *settings, const char *value)
+{
+	settings->resize_rows_first = strcmp(value, "rows-cols") == 0;
+	return settings->resize_rows_first || strcmp(value, "cols-rows") == 0;
+}
+
+static bool set_control_socket(struct settings *settings, const char *value)
+{
+	return values_path(value, &settings->control_path);
+}
+
+static bool set_log_level(struct settings *settings, const char *value)
 {
 	static const char *const names[] = {"error", "warning", "info", "debug"};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(names[i], value) == 0) {
-			options->log_level = (enum log_level)i;
-			options->log_level_given = true;
+			settings->log_level = (enum log_level)i;
+			settings->log_level_given = true;
 			return true;
 		}
 	}
@@ -205,7 +171,7 @@ struct option_type {
 	const char *value;
 	const char *takes; /* completes "--name=value: takes ..." */
 	const char *help;
-	bool (*set)(struct options *options, const char *value);
+	bool (*set)(struct settings *settings, const char *value);
 	void (*print)(void); /* instead of `set`: prints something, and that is all */
 };
 
@@ -214,14 +180,13 @@ static void print_version(void);
 static void print_capabilities(void);
 
 static const struct option_type option_types[] = {
-    {"socket-path", 's', "PATH", "a path",
-     "socket for frontends; the guest's number is appended, 0 for the first",
-     .set = set_socket_path},
+    {"socket-path", 's', "PATH", VALUES_PATH_TAKES,
+     "socket for frontends; each guest's number is appended, from 0", .set = set_socket_path},
     {"socket-count", 'c', "N", "a number of guests from 1 to 65535", "number of guests [1]",
      .set = set_socket_count},
-    {"tcp-port", 'p', "PORT", "a port from 1 to 65535",
+    {"tcp-port", 'p', "PORT", VALUES_TCP_PORT_TAKES,
      "TCP port of the first guest; the others' follow [12345]", .set = set_tcp_port},
-    {"backend", 'b', "KIND", "a kind of backend, see --help",
+    {"backend", 'b', "KIND", VALUES_BACKEND_TAKES,
      "how people reach the console, one of those below [nested]", .set = set_backend},
     {"max-queue-size", 'q', "N", "a power of two up to " QUEUE_SIZE_MAX_S,
      "largest vring that is accepted, a power of two [1024]", .set = set_max_queue_size},
@@ -232,20 +197,25 @@ static const struct option_type option_types[] = {
     {"socket-group", 0, "GROUP", "the name or number of a group",
      "group of the Unix sockets [the process's]", .set = set_socket_group},
     {"listen-address", 0, "ADDRESS", "a numeric IPv4 or IPv6 address",
-     "where TCP clients connect; they aren't asked who they are [127.0.0.1]",
-     .set = set_listen_address},
-    {"tcp-protocol", 0, "NAME", "raw or telnet", "how TCP clients are spoken to [raw]",
+     "where TCP clients connect, who need no password [127.0.0.1]", .set = set_listen_address},
+    {"tcp-protocol", 0, "NAME", VALUES_TCP_PROTOCOL_TAKES, "how TCP clients are spoken to [raw]",
      .set = set_tcp_protocol},
     {"telnet-break", 0, "WHAT", "ignore or sysrq",
-     "what telnet's BREAK is to the guest, sysrq being the byte 0x0f [ignore]",
-     .set = set_telnet_break},
-    {"uds-path", 0, "PATH", "a path", "Unix socket for clients; the guest's number is appended",
-     .set = set_uds_path},
-    {"log-file", 0, "PATTERN", "a path",
-     "keep all output in files; %i is the guest's number, else it is appended",
-     .set = set_log_file},
-    {"history", 0, "BYTES", "4096 to 1G bytes; K, M and G are understood",
-     "output kept for each guest, up to a power of two [256K]", .set = set_history},
+     "what telnet's BREAK is to the guest; sysrq: byte 0x0f [ignore]", .set = set_telnet_break},
+    {"uds-path", 0, "PATH", VALUES_PATH_TAKES,
+     "Unix socket for clients; the guest's number is appended", .set = set_uds_path},
+    {"log-file", 0, "PATTERN", VALUES_PATH_TAKES,
+     "files for all output; %i is the guest's number, else it is appended", .set = set_log_file},
+    {"port", 0, "SPEC", "KEY=VALUE,..., and is given at most " PORTS_MAX_S " times",
+     "a port of each guest, see below; up to " PORTS_MAX_S " times [one console]", .set = add_port},
+    {"max-ports", 0, "N", "a number of ports from 1 to " PORTS_MAX_S,
+     "ports a guest can get, also later [the number of --port]", .set = set_max_ports},
+    {"resize-order", 0, "ORDER", "cols-rows or rows-cols",
+     "how guests with --port are told a window's size [cols-rows]", .set = set_resize_order},
+    {"control-socket", 0, "PATH", VALUES_PATH_TAKES, "Unix socket for controlling this process",
+     .set = set_control_socket},
+    {"history", 0, "BYTES", VALUES_HISTORY_TAKES,
+     "output kept for each port, up to a power of two [256K]", .set = set_history},
     {"log-level", 0, "LEVEL", "error, warning, info or debug",
      "what to log [info; warning with the nested backend]", .set = set_log_level},
     {"print-capabilities", 0, NULL, NULL, "print what this backend is, as JSON",
@@ -255,6 +225,21 @@ static const struct option_type option_types[] = {
 };
 
 #define OPTIONS_COUNT ARRAY_SIZE(option_types)
+
+/* In lines of at most 100 columns. */
+static void print_port_keys(void)
+{
+	const char *name, *value;
+	int column = 0;
+
+	printf("\nA port's SPEC is KEY=VALUE,... of these; a comma in a value is written twice:\n");
+	for (unsigned int i = 0; (name = port_spec_key(i, &value)); i++) {
+		if (column + (int)strlen(name) + (int)strlen(value) + 2 > 100)
+			column = 0 * printf("\n");
+		column += printf("%s%s=%s", column ? " " : "  ", name, value);
+	}
+	printf("\nWhat it doesn't say is as the options say.\n");
+}
 
 static void print_help(void)
 {
@@ -271,6 +256,7 @@ static void print_help(void)
 	printf("\nBackends:\n");
 	for (const struct backend_kind *kind = backend_kinds; kind->name; kind++)
 		printf("  %-30s %s\n", kind->name, kind->help);
+	print_port_keys();
 }
 
 static void print_version(void)
@@ -286,8 +272,27 @@ static void print_capabilities(void)
 
 /* Reading them. */
 
-#define usage_error(...)                                                                           \
-	(fprintf(stderr, PROGRAM ": " __VA_ARGS__), fputc('\n', stderr), OPTIONS_USAGE)
+static enum options_result usage_error(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+static enum options_result usage_error(const char *format, ...)
+{
+	char *line;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&line, format, args);
+	va_end(args);
+	if (n < 0)
+		return OPTIONS_USAGE;
+	/* It stays one line, whatever was in the arguments. */
+	for (char *c = line; *c; c++)
+		*c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+	fprintf(stderr, PROGRAM ": %s\n", line);
+	free(line);
+	return OPTIONS_USAGE;
+}
 
 /* getopt_long() takes abbreviations, which would break the day a new option makes them ambiguous.
  */
@@ -346,7 +351,7 @@ static const struct option_type *find_type(int c)
 	return NULL;
 }
 
-static enum options_result read_option(int c, const char *arg, struct options *options)
+static enum options_result read_option(int c, const char *arg, struct settings *settings)
 {
 	const struct option_type *type = find_type(c == ':' || c == '?' ? optopt : c);
 
@@ -360,12 +365,12 @@ static enum options_result read_option(int c, const char *arg, struct options *o
 		type->print();
 		return OPTIONS_DONE;
 	}
-	if (!type->set(options, optarg))
+	if (!type->set(settings, optarg))
 		return usage_error("--%s=%s: takes %s", type->name, optarg, type->takes);
 	return OPTIONS_RUN;
 }
 
-static enum options_result read_options(int argc, char **argv, struct options *options)
+static enum options_result read_options(int argc, char **argv, struct settings *settings)
 {
 	struct option long_options[OPTIONS_COUNT + 1];
 	char letters[2 * OPTIONS_COUNT + 3];
@@ -384,7 +389,7 @@ static enum options_result read_options(int argc, char **argv, struct options *o
 		c = getopt_long(argc, argv, letters, long_options, NULL);
 		if (c == -1)
 			break;
-		r = read_option(c, arg, options);
+		r = read_option(c, arg, settings);
 		if (r != OPTIONS_RUN)
 			return r;
 	}
@@ -393,112 +398,9 @@ static enum options_result read_options(int argc, char **argv, struct options *o
 	return OPTIONS_RUN;
 }
 
-/* What only shows with all options at hand. */
-static enum options_result judge(const struct options *options)
-{
-	if (!options->socket_path && options->fd < 0)
-		return usage_error("--socket-path: is required; it takes a path");
-	if (options->socket_path && options->fd >= 0)
-		return usage_error("--fd: takes the place of --socket-path, give one of them");
-	if (options->fd >= 0 && options->socket_count != 1)
-		return usage_error("--fd: takes one guest, not --socket-count=%llu",
-		                   (unsigned long long)options->socket_count);
-	if (options->backend->single && options->socket_count != 1)
-		return usage_error("--backend=%s: takes one guest, not --socket-count=%llu",
-		                   options->backend->name,
-		                   (unsigned long long)options->socket_count);
-	if (options->backend->tcp && options->tcp_port + options->socket_count - 1 > UINT16_MAX)
-		return usage_error("--tcp-port=%llu: takes a port that leaves room up to 65535 "
-		                   "for all of --socket-count=%llu",
-		                   (unsigned long long)options->tcp_port,
-		                   (unsigned long long)options->socket_count);
-	if (options->backend->uds && !options->uds_path)
-		return usage_error("--uds-path: is required with --backend=%s; it takes a path",
-		                   options->backend->name);
-	return OPTIONS_RUN;
-}
-
-/* The configuration. */
-
-/* Every path of the command line is a guest's with its number appended. */
-static bool append_number(const char *path, unsigned int i, char **ret)
-{
-	return !path || asprintf(ret, "%s%u", path, i) >= 0;
-}
-
-/* The same, but that "%i" stands for the number where it is. */
-static bool insert_number(const char *pattern, unsigned int i, char **ret)
-{
-	const char *place = pattern ? strstr(pattern, "%i") : NULL;
-
-	if (!place)
-		return append_number(pattern, i, ret);
-	return asprintf(ret, "%.*s%u%s", (int)(place - pattern), pattern, i, place + 2) >= 0;
-}
-
-static bool fill_port(const struct options *options, unsigned int i, struct port_config *port)
-{
-	*port = (struct port_config){
-	    .backend = options->backend,
-	    .place =
-		{
-		    .address = options->listen_address,
-		    .tcp_port = (uint16_t)(options->tcp_port + i),
-		    .protocol = options->protocol,
-		    .mode = options->socket_mode,
-		    .group = options->socket_group,
-		},
-	    .history = options->history,
-	};
-	return append_number(options->uds_path, i, &port->place.uds_path) &&
-	       insert_number(options->log_file, i, &port->log_path);
-}
-
-static bool fill_guest(const struct options *options, unsigned int i, struct guest_config *guest)
-{
-	*guest = (struct guest_config){
-	    .fd = options->fd,
-	    .socket_mode = options->socket_mode,
-	    .socket_group = options->socket_group,
-	    .max_queue_size = (uint32_t)options->max_queue_size,
-	    .max_ports = 1,
-	    .ports = calloc(1, sizeof(*guest->ports)),
-	};
-	if (!guest->ports)
-		return false;
-	guest->ports_count = 1;
-	return append_number(options->socket_path, i, &guest->socket_path) &&
-	       fill_port(options, i, &guest->ports[0]);
-}
-
-static enum options_result make_config(const struct options *options, struct config *ret_config)
-{
-	struct config config = {
-	    .log_level =
-		options->log_level_given ? options->log_level : options->backend->log_level,
-	};
-
-	unsigned int filled = 0;
-
-	config.guests = calloc(options->socket_count, sizeof(*config.guests));
-	for (unsigned int i = 0; config.guests && i < options->socket_count; i++) {
-		config.guests_count++;
-		if (!fill_guest(options, i, &config.guests[i]))
-			break;
-		filled++;
-	}
-	if (filled < options->socket_count) {
-		options_free(&config);
-		return usage_error("--socket-count=%llu: no memory for so many guests",
-		                   (unsigned long long)options->socket_count);
-	}
-	*ret_config = config;
-	return OPTIONS_RUN;
-}
-
 enum options_result options_parse(int argc, char **argv, struct config *ret_config)
 {
-	struct options options = {
+	struct settings settings = {
 	    .socket_count = 1,
 	    .tcp_port = 12345,
 	    .backend = &backend_kinds[0],
@@ -509,35 +411,20 @@ enum options_result options_parse(int argc, char **argv, struct config *ret_conf
 	    .listen_address = "127.0.0.1",
 	    .history = 256 * 1024,
 	};
+	char error[SETTINGS_ERROR_MAX];
 	enum options_result r;
 
 	if (wants_capabilities(argc, argv)) {
 		print_capabilities();
 		return OPTIONS_DONE;
 	}
-	r = read_options(argc, argv, &options);
-	if (r == OPTIONS_RUN)
-		r = judge(&options);
-	if (r != OPTIONS_RUN)
-		return r;
-	return make_config(&options, ret_config);
-}
-
-static void free_guest(struct guest_config *guest)
-{
-	for (unsigned int i = 0; i < guest->ports_count; i++) {
-		free(guest->ports[i].place.uds_path);
-		free(guest->ports[i].log_path);
-	}
-	free(guest->ports);
-	free(guest->socket_path);
+	r = read_options(argc, argv, &settings);
+	if (r == OPTIONS_RUN && !settings_make_config(&settings, ret_config, error))
+		return usage_error("%s", error);
+	return r;
 }
 
 void options_free(struct config *config)
 {
-	for (unsigned int i = 0; i < config->guests_count; i++) {
-		free_guest(&config->guests[i]);
-	}
-	free(config->guests);
-	*config = (struct config){0};
+	config_deinit(config);
 }

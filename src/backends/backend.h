@@ -23,6 +23,8 @@ struct backend_device {
 	void (*stopped)(struct backend_device *device);
 	/* The size of the window that counts has changed, in the port. */
 	void (*resized)(struct backend_device *device);
+	/* There are more people or fewer, in the port. */
+	void (*attended)(struct backend_device *device);
 	/*
 	 * The whole program should end: the person said so or its output is closed, or, with
 	 * `failed`, the output can't be written, which is logged.
@@ -46,6 +48,12 @@ struct backend_port {
 	const char *name; /* for the log: "guest 0" */
 	/* The window that counts, in characters; 0 x 0 while none is known. */
 	uint16_t cols, rows;
+	unsigned int attended; /* how many people are there */
+	/*
+	 * A data port: nothing of its output is lost, and nothing is put into it. Who reads is
+	 * waited for, however long it takes, and what nobody has read waits for who comes next.
+	 */
+	bool data;
 };
 
 struct backend_ops {

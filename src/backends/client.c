@@ -57,6 +57,19 @@ static bool is_closing(const struct client *client)
 	return client->scope.closing;
 }
 
+/* How many are there who aren't on the way out. */
+static void tell_attended(struct client_set *set)
+{
+	unsigned int attended = 0;
+
+	list_for_each (link, &set->clients)
+		attended += !is_closing(container_of(link, struct client, link));
+	if (attended == set->port->attended)
+		return;
+	set->port->attended = attended;
+	set->port->device->attended(set->port->device);
+}
+
 static void on_drained(struct loop_scope *scope)
 {
 	struct client *client = container_of(scope, struct client, scope);
@@ -82,6 +95,7 @@ static void close_client(struct client *client, const char *why)
 	loop_scope_close(&client->scope);
 	reader_abandon(&client->reader);
 	window_resize(&client->set->windows, &client->window, 0, 0);
+	tell_attended(client->set);
 }
 
 /* Clients that aren't waited for. */
@@ -404,6 +418,8 @@ static struct client *make_client(struct client_set *set)
 	if (!client)
 		return NULL;
 	reader_init(&client->reader, output_of(set->port), wake_client);
+	if (set->port->data)
+		reader_make_patient(&client->reader);
 	client->telnet_user.resized = on_resized;
 	if (set->protocol.telnet) {
 		client->telnet = telnet_codec_new(&client->reader, &client->telnet_user,
@@ -438,6 +454,7 @@ int client_new(struct client_set *set, int fd, const char *name)
 	list_append(&set->clients, &client->link);
 	set->count++;
 	log_debug("%s: client %s has come", set->port->name, client->name);
+	tell_attended(set);
 	wake_client(&client->reader);
 	watch(client);
 	return 0;

@@ -3,6 +3,7 @@
 
 #include "backends/stage.h"
 #include "backends/terminal.h"
+#include "backends/window.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -42,6 +43,8 @@ struct nested {
 	bool deaf;      /* the guest takes no input, and hasn't for a while */
 	uint64_t taken; /* what it had taken when that was last looked at */
 	struct loop_timer deaf_timer;
+	struct window_set windows; /* this one */
+	struct window window;
 	struct stage stage;
 	uint8_t in[INPUT_BYTES];
 	uint8_t out[OUTPUT_BYTES];
@@ -263,15 +266,10 @@ static void on_read(struct loop_op *op, int32_t res)
 
 static void look_at_window(struct nested *nested)
 {
-	struct backend_port *port = nested->backend.port;
 	struct winsize size;
 
-	if (!nested->terminal || ioctl(nested->in_fd, TIOCGWINSZ, &size) < 0 ||
-	    (size.ws_col == port->cols && size.ws_row == port->rows))
-		return;
-	port->cols = size.ws_col;
-	port->rows = size.ws_row;
-	port->device->resized(port->device);
+	if (nested->terminal && ioctl(nested->in_fd, TIOCGWINSZ, &size) == 0)
+		window_resize(&nested->windows, &nested->window, size.ws_col, size.ws_row);
 }
 
 /* The interface. */
@@ -377,7 +375,11 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_timer_init(&nested->deaf_timer, &nested->scope, on_deaf);
 	loop_task_init(&nested->flush, on_flush);
 	reader_init(&nested->reader, output_of(port), wake_nested);
+	if (port->data)
+		reader_make_patient(&nested->reader);
 	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));
+	window_set_init(&nested->windows, port);
+	window_init(&nested->window);
 }
 
 int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)
@@ -388,6 +390,7 @@ int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_p
 	if (!nested)
 		return -ENOMEM;
 	nested->backend = (struct backend){.ops = &nested_ops, .port = port};
+	port->attended = 1;
 	r = open_both(nested);
 	if (r < 0) {
 		log_error("can't use standard input and output: %s", strerror(-r));

@@ -49,21 +49,33 @@ bool reader_has_news(const struct reader *reader)
 
 /* Room. */
 
+/* The first byte that has to stay for the reader, if the device waits for who makes progress. */
+static uint64_t holds_from(const struct reader *reader, bool wait)
+{
+	/* What it has in its buffer only may have to be given to the next one. */
+	if (reader->patient && reader->output->port.data)
+		return reader->pos - reader->buffered;
+	return wait && !reader->lagging ? reader->pos : UINT64_MAX;
+}
+
 /* How many bytes can be written without touching what is being sent or, with `wait`, waited for. */
 static size_t measure_room(struct output *output, bool wait)
 {
 	const struct byte_ring *ring = ring_of(output);
 	uint64_t keep = byte_ring_head(ring);
+	bool attended = !output->port.data;
 
 	list_for_each (link, &output->readers) {
 		struct reader *reader = reader_at(link);
 
 		catch_up(reader);
+		attended |= reader->patient;
 		if (reader->sending)
 			keep = MIN(keep, reader->sending_from);
-		if (wait && !reader->lagging)
-			keep = MIN(keep, reader->pos);
+		keep = MIN(keep, holds_from(reader, wait));
 	}
+	if (!attended)
+		keep = MIN(keep, output->delivered);
 	/* What is being sent may be older than the tail if it was given up meanwhile. */
 	return ring->size - (size_t)MIN(byte_ring_head(ring) - keep, ring->size);
 }
@@ -76,16 +88,22 @@ static void arm_patience(struct output *output, uint64_t ms)
 		loop_timer_arm(&output->patience, ms);
 }
 
+/* While the device waits, somebody may have to be judged. */
+static void judge_later(struct output *output, uint64_t ms)
+{
+	if (output->wanted > 0)
+		arm_patience(output, ms);
+}
+
 static size_t output_room(struct backend_port *port, size_t wanted)
 {
 	struct output *output = output_of(port);
 	size_t room = measure_room(output, true);
 
-	if (room < wanted && output->wanted == 0) {
+	if (room < wanted && output->wanted == 0)
 		output->waiting_since = loop_now_ms(loop_of(output));
-		arm_patience(output, OUTPUT_PATIENCE_MS);
-	}
 	output->wanted = room < wanted ? wanted : 0;
+	judge_later(output, OUTPUT_PATIENCE_MS);
 	return room;
 }
 
@@ -125,19 +143,23 @@ static uint64_t patience_left(const struct reader *reader, uint64_t since, uint6
 static void judge_waiting(struct output *output)
 {
 	uint64_t next = OUTPUT_PATIENCE_MS;
+	bool impatient = false;
 
 	list_for_each (link, &output->readers) {
 		struct reader *reader = reader_at(link);
 		uint64_t left = patience_left(reader, output->waiting_since, OUTPUT_PATIENCE_MS);
 
-		if (!reader->blocked || reader->lagging || reader->patient)
+		if (reader->lagging || reader->patient)
+			continue;
+		impatient = true;
+		if (!reader->blocked)
 			continue;
 		reader->lagging = left == 0;
 		next = left > 0 ? MIN(next, left) : next;
 	}
 	release_if_room(output);
-	if (output->wanted > 0)
-		arm_patience(output, next);
+	if (impatient)
+		judge_later(output, next);
 }
 
 static void judge_finishing(struct output *output)
@@ -184,6 +206,7 @@ void output_init(struct output *output, struct loop_scope *scope)
 	output->port.room = output_room;
 	output->port.reclaim = output_reclaim;
 	output->wanted = 0;
+	output->delivered = byte_ring_tail(ring_of(output));
 	output->finished = NULL;
 	list_init(&output->readers);
 	loop_timer_init(&output->patience, scope, on_patience);
@@ -229,10 +252,30 @@ void reader_init(struct reader *reader, struct output *output, void (*wake)(stru
 	};
 	catch_up(reader);
 	list_append(&output->readers, &reader->link);
+	judge_later(output, OUTPUT_PATIENCE_MS);
+}
+
+void reader_make_patient(struct reader *reader)
+{
+	reader->patient = true;
+	if (!reader->output->port.data)
+		return;
+	reader->pos = reader->output->delivered;
+	reader->missed = 0;
+}
+
+/* What a patient reader has in its hands counts, what it only took into its buffer doesn't. */
+static void count_delivered(struct reader *reader)
+{
+	struct output *output = reader->output;
+
+	if (reader->patient)
+		output->delivered = MAX(output->delivered, reader->pos - reader->buffered);
 }
 
 void reader_deinit(struct reader *reader)
 {
+	count_delivered(reader);
 	list_remove(&reader->link);
 	release_if_room(reader->output);
 }
@@ -299,6 +342,8 @@ void reader_delivered(struct reader *reader, bool all)
 	reader->progress_ms = loop_now_ms(loop_of(reader->output));
 	if (all)
 		reader->buffered = 0;
+	count_delivered(reader);
+	release_if_room(reader->output);
 }
 
 void reader_taken(struct reader *reader, size_t len)
@@ -311,6 +356,7 @@ void reader_taken(struct reader *reader, size_t len)
 	if (!reader_pending(reader) || reader->in_a_row >= ring_of(reader->output)->size)
 		reader->lagging = false;
 	release_if_room(reader->output);
+	judge_later(reader->output, OUTPUT_PATIENCE_MS);
 }
 
 void reader_set_blocked(struct reader *reader, bool blocked)

@@ -8,6 +8,9 @@
  * up again until it has caught up, or has taken as much as the ring holds without stopping for so
  * long again; with no reader, or lagging ones only, the oldest bytes go. A
  * reader that has just come holds the guest up as others do, at most once for that long.
+ *
+ * A data port has no such rules: those of its readers that are patient hold the guest up however
+ * long it takes, and as long as there is none, what wasn't delivered stays. There is no history.
  */
 #ifndef BACKENDS_OUTPUT_H
 #define BACKENDS_OUTPUT_H
@@ -28,6 +31,7 @@ struct output {
 	struct list readers;
 	struct loop_timer patience;
 	struct loop_task judge;
+	uint64_t delivered;     /* on a data port: what comes before has reached somebody */
 	size_t wanted;          /* the room that the device waits for; 0: it doesn't wait */
 	uint64_t waiting_since; /* loop time */
 	uint64_t finishing_since;
@@ -51,8 +55,8 @@ struct reader {
 };
 
 /*
- * The rings and the device of output->port are there already; its `room` and `reclaim` are set
- * here.
+ * The rings and the device of output->port are there already, and whether it is a data port; its
+ * `room` and `reclaim` are set here.
  */
 void output_init(struct output *output, struct loop_scope *scope);
 
@@ -77,6 +81,12 @@ bool output_cancel_finish(struct output *output);
  */
 void reader_init(struct reader *reader, struct output *output, void (*wake)(struct reader *reader));
 void reader_deinit(struct reader *reader);
+
+/*
+ * The guest waits for it from now on, however long it takes. On a data port it begins with what
+ * nobody has got yet.
+ */
+void reader_make_patient(struct reader *reader);
 
 /* It won't read any more, though what it was sending may still be on its way. */
 void reader_abandon(struct reader *reader);

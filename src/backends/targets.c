@@ -43,6 +43,7 @@ static int new_target(struct backend **ret_backend, struct loop *loop, struct ba
 	if (!target)
 		return -ENOMEM;
 	target->backend = (struct backend){.ops = ops, .port = port};
+	port->attended = 1;
 	list_init(&target->reader.link);
 	target->reader.output = output_of(port);
 	loop_scope_init(&target->scope, loop, on_drained);
@@ -102,7 +103,7 @@ int echo_new(struct backend **ret_backend, struct loop *loop, struct backend_por
 	if (r < 0)
 		return r;
 	reader_init(&target_of(*ret_backend)->reader, output_of(port), wake_echo);
-	target_of(*ret_backend)->reader.patient = true;
+	reader_make_patient(&target_of(*ret_backend)->reader);
 	return 0;
 }
 

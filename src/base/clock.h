@@ -21,17 +21,12 @@ static inline uint64_t clock_now_ms(void)
 #define CLOCK_RELEASE_MS 1000
 
 /*
- * For the start only, where something is in use that a killed process may be about to give back:
- * waits a little. False if that has gone on for CLOCK_RELEASE_MS since `since_ms`.
+ * Where something is in use that a killed process may be about to give back: waits a little. False
+ * if that has gone on for CLOCK_RELEASE_MS since `since_ms`, or if the start is over.
  */
-static inline bool clock_wait_for_release(uint64_t since_ms)
-{
-	struct timespec little = {.tv_nsec = 20000000};
+bool clock_wait_for_release(uint64_t since_ms);
 
-	if (clock_now_ms() - since_ms >= CLOCK_RELEASE_MS)
-		return false;
-	nanosleep(&little, NULL);
-	return true;
-}
+/* The start is over: from now on everybody is served, and nothing waits. */
+void clock_start_is_over(void);
 
 #endif

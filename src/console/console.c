@@ -11,14 +11,119 @@ static bool is_transmitq(unsigned int vring)
 	return vring % 2 == 1;
 }
 
-void console_init(struct console *console, struct virtq *vrings, struct backend *backend)
+static bool is_control(unsigned int vring)
+{
+	return vring / 2 == CONSOLE_CONTROL_RECEIVEQ / 2;
+}
+
+unsigned int console_port_of(unsigned int vring)
+{
+	if (is_control(vring))
+		return CONSOLE_PORTS_MAX;
+	return vring < CONSOLE_CONTROL_RECEIVEQ ? 0 : vring / 2 - 1;
+}
+
+unsigned int console_receiveq_of(unsigned int id)
+{
+	return id == 0 ? 0 : 2 * id + 2;
+}
+
+unsigned int console_transmitq_of(unsigned int id)
+{
+	return console_receiveq_of(id) + 1;
+}
+
+/* Ports. */
+
+static void count_ports(struct console *console)
+{
+	console->config.max_nr_ports = le32_of(console_ports_reach(console));
+}
+
+void console_init(struct console *console, struct console_record *record, struct virtq *vrings,
+                  struct console_port *ports, unsigned int max_ports)
 {
 	*console = (struct console){
-	    .config = {.max_nr_ports = le32_of(1)},
-	    .seen = {.max_nr_ports = le32_of(1)},
+	    .record = record,
+	    .vrings = vrings,
+	    .ports = ports,
+	    .max_ports = max_ports,
 	};
-	port_init(&console->port, &vrings[0], &vrings[1], backend);
+	for (unsigned int i = 0; i < max_ports; i++) {
+		port_init(&ports[i].port, &vrings[console_receiveq_of(i)],
+		          &vrings[console_transmitq_of(i)]);
+		ports[i].handshake.state = &record->ports[i];
+	}
+	count_ports(console);
+	console->seen = console->config;
 }
+
+void console_plug(struct console *console, unsigned int id, struct backend_port *people,
+                  struct byte_ring *spill, const char *name)
+{
+	struct console_port *port = &console->ports[id];
+
+	port_attach(&port->port, people, spill);
+	port->handshake.name = name;
+	port->handshake.console = !spill;
+	port->handshake.attended = people->attended > 0;
+	port->handshake.cols = people->cols;
+	port->handshake.rows = people->rows;
+	if (console->record->driver_ready && id < console_ports_reach(console))
+		handshake_plug(&port->handshake);
+}
+
+struct port_outcome console_unplug(struct console *console, unsigned int id)
+{
+	struct console_port *port = &console->ports[id];
+	struct port_outcome outcome = {0};
+
+	if (virtq_started(port->port.transmitq))
+		outcome = port_settle_output(&port->port);
+	port_detach(&port->port);
+	handshake_unplug(&port->handshake);
+	return outcome;
+}
+
+unsigned int console_ports_reach(const struct console *console)
+{
+	uint32_t named = console->record->vrings_named;
+
+	if (named == 0)
+		return console->max_ports;
+	return MAX(MIN(named / 2, console->max_ports + 1), 2) - 1;
+}
+
+void console_name_vring(struct console *console, unsigned int vring)
+{
+	console->record->vrings_named = MAX(console->record->vrings_named, vring + 1);
+	count_ports(console);
+	console->seen.max_nr_ports = console->config.max_nr_ports;
+}
+
+void console_forget_frontend(struct console *console)
+{
+	memset(console->record, 0, sizeof(*console->record));
+	console->multiport = console->sized = console->was_read = false;
+	count_ports(console);
+	console->seen = console->config;
+}
+
+void console_set_size(struct console *console, unsigned int id, uint16_t cols, uint16_t rows)
+{
+	handshake_set_size(&console->ports[id].handshake, cols, rows);
+	if (id > 0)
+		return;
+	console->config.cols = le16_of(cols);
+	console->config.rows = le16_of(rows);
+}
+
+void console_set_attended(struct console *console, unsigned int id, bool attended)
+{
+	handshake_set_attended(&console->ports[id].handshake, attended);
+}
+
+/* Configuration space. */
 
 /* How many of `len` bytes at `offset` lie in the space. */
 static uint32_t within(uint32_t offset, uint32_t len)
@@ -36,16 +141,21 @@ void console_read_config(struct console *console, uint32_t offset, void *ret_byt
 	memset(ret_bytes, 0, len);
 	if (n == 0)
 		return;
+	console->was_read = true;
 	memcpy(ret_bytes, bytes + offset, n);
 	memcpy((uint8_t *)&console->seen + offset, bytes + offset, n);
 }
 
-/* Notes what the frontend believes to be there. Whether it is the same as before up to `end`. */
+/*
+ * Notes what the frontend believes to be there. Whether it is the same as before up to `end`, which
+ * it is for who hasn't seen anything yet.
+ */
 static bool note_write(struct console *console, uint32_t offset, const uint8_t *bytes, uint32_t len,
                        uint32_t end)
 {
 	uint8_t *seen = (uint8_t *)&console->seen + offset;
-	bool same = offset >= end || memcmp(seen, bytes, MIN(len, end - offset)) == 0;
+	bool same =
+	    !console->was_read || offset >= end || memcmp(seen, bytes, MIN(len, end - offset)) == 0;
 
 	memcpy(seen, bytes, within(offset, len));
 	return same;
@@ -60,27 +170,197 @@ bool console_write_config(struct console *console, uint32_t offset, const uint8_
 		return false;
 	if (offset > at || at - offset >= len || bytes[at - offset] == 0)
 		return false;
-	byte_ring_overwrite(&console->port.backend->port->output, &bytes[at - offset], 1);
-	return true;
+	return port_emergency_write(&console->ports[0].port, bytes[at - offset]);
 }
 
-void console_set_size(struct console *console, uint16_t cols, uint16_t rows)
+/* Control messages of the driver. */
+
+static void start_driver(struct console *console, bool ready)
 {
-	console->config.cols = le16_of(cols);
-	console->config.rows = le16_of(rows);
+	unsigned int reach = ready ? console_ports_reach(console) : 0;
+
+	console->record->driver_ready = ready;
+	for (unsigned int i = 0; i < console->max_ports; i++)
+		handshake_start(&console->ports[i].handshake,
+		                i < reach && port_attached(&console->ports[i].port));
+}
+
+/* Whether it changes or asks for anything. What means nothing is passed over. */
+static bool take_message(struct console *console, const struct virtio_console_control *message)
+{
+	uint32_t id = le32_get(message->id);
+	uint16_t event = le16_get(message->event), value = le16_get(message->value);
+
+	if (event == VIRTIO_CONSOLE_DEVICE_READY) {
+		start_driver(console, value == 1);
+		return true;
+	}
+	if (id >= console_ports_reach(console) || !port_attached(&console->ports[id].port))
+		return false;
+	return handshake_take(&console->ports[id].handshake, event, value);
+}
+
+/* Gathers `len` bytes of the chain, whatever they are spread over. Whether there were so many. */
+static bool gather(struct virtq *vq, struct virtq_chain *chain, void *ret_bytes, size_t len)
+{
+	uint8_t *at = ret_bytes;
+	size_t left = len, n;
+	void *bytes;
+
+	while (left > 0 && virtq_chain_ready(vq, chain, false) == VIRTQ_OK &&
+	       virtq_chain_next(vq, chain, left, &bytes, &n) == VIRTQ_OK) {
+		memcpy(at, bytes, n);
+		at += n;
+		left -= n;
+	}
+	return left == 0;
+}
+
+/*
+ * At once, and whether or not there is room for answers: Linux waits for each with a lock held.
+ * One chain is looked at whole, so that nothing of it has to be kept; the budget is for chains.
+ */
+static struct port_outcome pump_messages(struct console *console)
+{
+	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_TRANSMITQ];
+	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
+	struct port_outcome outcome = {0};
+	struct virtio_console_control message;
+	struct virtq_chain chain;
+
+	virtq_kicks_off(vq);
+	while (budget > 0) {
+		enum virtq_result r = virtq_peek(vq, &chain);
+
+		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
+			virtq_kicks_off(vq);
+			continue;
+		}
+		if (r != VIRTQ_OK)
+			break;
+		if (gather(vq, &chain, &message, sizeof(message)))
+			outcome.control |= take_message(console, &message);
+		if (vq->broken)
+			break;
+		virtq_push(vq, &chain);
+		budget--;
+	}
+	outcome.call = virtq_publish(vq);
+	outcome.again = budget == 0;
+	return outcome;
+}
+
+/* Control messages to the driver. */
+
+static struct handshake *find_message(struct console *console,
+                                      struct handshake_message *ret_message)
+{
+	enum handshake_size size = HANDSHAKE_NO_SIZE;
+
+	if (console->sized)
+		size = console->rows_first ? HANDSHAKE_ROWS_COLS : HANDSHAKE_COLS_ROWS;
+	for (unsigned int i = 0; i < console->max_ports; i++) {
+		if (handshake_next(&console->ports[i].handshake, i, size, ret_message))
+			return &console->ports[i].handshake;
+	}
+	return NULL;
+}
+
+/* Whether all of the message is in the chain now; one that is too small for it stays empty. */
+static bool scatter(struct virtq *vq, struct virtq_chain *chain, const uint8_t *bytes, size_t len)
+{
+	size_t done = 0, n;
+	void *at;
+
+	if (virtq_chain_rest(vq, chain, true, len) < len)
+		return false;
+	while (done < len && virtq_chain_ready(vq, chain, true) == VIRTQ_OK &&
+	       virtq_chain_next(vq, chain, len - done, &at, &n) == VIRTQ_OK) {
+		memcpy(at, bytes + done, n);
+		done += n;
+	}
+	return done == len;
+}
+
+/* A message that finds no buffer waits for the next. */
+static struct port_outcome pump_answers(struct console *console)
+{
+	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_RECEIVEQ];
+	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
+	struct port_outcome outcome = {0};
+	struct handshake_message message;
+	struct handshake *port;
+	struct virtq_chain chain;
+
+	virtq_kicks_off(vq);
+	while (budget > 0 && (port = find_message(console, &message))) {
+		enum virtq_result r = virtq_peek(vq, &chain);
+
+		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
+			virtq_kicks_off(vq);
+			continue;
+		}
+		if (r != VIRTQ_OK)
+			break;
+		if (scatter(vq, &chain, message.bytes, message.len))
+			handshake_sent(port, &message);
+		if (vq->broken)
+			break;
+		virtq_push(vq, &chain);
+		budget--;
+	}
+	outcome.call = virtq_publish(vq);
+	outcome.again = budget == 0;
+	return outcome;
+}
+
+/* Virtqueues. */
+
+void console_run(struct console *console, unsigned int vring, uint64_t features)
+{
+	struct console_record *record = console->record;
+
+	console->multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
+	console->sized = features >> VIRTIO_CONSOLE_F_SIZE & 1;
+	if (vring != CONSOLE_CONTROL_TRANSMITQ || !record->driver_stopped)
+		return;
+	record->driver_stopped = false;
+	if (console->vrings[vring].state->next_avail != record->stopped_at)
+		start_driver(console, false);
+}
+
+static bool takes_input(const struct console *console, const struct console_port *port)
+{
+	/* Linux throws away what comes for a port that nobody has opened. */
+	return !console->multiport || port->handshake.console || port->handshake.state->open;
 }
 
 struct port_outcome console_pump(struct console *console, unsigned int vring)
 {
-	if (vring >= CONSOLE_VRINGS)
+	unsigned int id = console_port_of(vring);
+	struct console_port *port;
+
+	if (is_control(vring) && console->multiport)
+		return is_transmitq(vring) ? pump_messages(console) : pump_answers(console);
+	if (id >= (console->multiport ? console->max_ports : 1))
 		return (struct port_outcome){0};
-	return is_transmitq(vring) ? port_pump_output(&console->port)
-	                           : port_pump_input(&console->port);
+	port = &console->ports[id];
+	if (is_transmitq(vring))
+		return port_pump_output(&port->port);
+	if (port_attached(&port->port) && takes_input(console, port))
+		return port_pump_input(&port->port);
+	return (struct port_outcome){0};
 }
 
 struct port_outcome console_settle(struct console *console, unsigned int vring)
 {
-	if (vring >= CONSOLE_VRINGS || !is_transmitq(vring))
+	unsigned int id = console_port_of(vring);
+
+	if (vring == CONSOLE_CONTROL_TRANSMITQ) {
+		console->record->driver_stopped = true;
+		console->record->stopped_at = console->vrings[vring].state->next_avail;
+	}
+	if (id >= console->max_ports || !is_transmitq(vring))
 		return (struct port_outcome){0};
-	return port_settle_output(&console->port);
+	return port_settle_output(&console->ports[id].port);
 }

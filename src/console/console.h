@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The virtio-console device (virtio 1.3, 5.3): its features, its configuration space, and which
- * virtqueue belongs to which port. It must not see the loop or a socket.
+ * The virtio-console device (virtio 1.3, 5.3): its features, its configuration space, its ports,
+ * and which virtqueue belongs to which. It must not see the loop or a socket.
  */
 #ifndef CONSOLE_CONSOLE_H
 #define CONSOLE_CONSOLE_H
 
 #include "base/endian.h"
+#include "console/handshake.h"
 #include "console/port.h"
 
 #include <stdint.h>
@@ -20,14 +21,29 @@ struct console_config {
 };
 _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
 
-/* receiveq and transmitq of the one port (virtio 1.3, 5.3.2). */
-#define CONSOLE_VRINGS 2u
+/* The most ports, for which there are 64 virtqueues: the number that a person can see. */
+#define CONSOLE_PORTS_MAX 31u
+
+/* The virtqueues of the control messages (virtio 1.3, 5.3.2). */
+#define CONSOLE_CONTROL_RECEIVEQ  2u
+#define CONSOLE_CONTROL_TRANSMITQ 3u
+
+/*
+ * The virtqueues of a device of so many ports: two each, and two for control. Never less than 4:
+ * QEMU's generic device is commonly told num_vqs=4, which must not be more than there are.
+ */
+#define CONSOLE_VRINGS(ports) (2 * (ports) + 2)
+
+/* How many control messages one call of a pump takes or sends at most. */
+#define CONSOLE_BUDGET_MESSAGES 256u
 
 /* The device's own features (virtio 1.3, 5.3.3), all of which need the configuration space. */
 #define VIRTIO_CONSOLE_F_SIZE        0
+#define VIRTIO_CONSOLE_F_MULTIPORT   1
 #define VIRTIO_CONSOLE_F_EMERG_WRITE 2
 #define CONSOLE_CONFIG_FEATURES                                                                    \
-	(1ull << VIRTIO_CONSOLE_F_SIZE | 1ull << VIRTIO_CONSOLE_F_EMERG_WRITE)
+	(1ull << VIRTIO_CONSOLE_F_SIZE | 1ull << VIRTIO_CONSOLE_F_MULTIPORT |                      \
+	 1ull << VIRTIO_CONSOLE_F_EMERG_WRITE)
 
 /* The features that are offered: those, and those of the ring that virtq understands. */
 #define CONSOLE_FEATURES                                                                           \
@@ -35,14 +51,70 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
 	 1ull << 29 /* VIRTIO_F_EVENT_IDX */ | 1ull << 32 /* VIRTIO_F_VERSION_1 */ |               \
 	 1ull << 35 /* VIRTIO_F_IN_ORDER */)
 
+/* What outlives the process. Zero is the state before a frontend's first message. */
+struct console_record {
+	bool driver_ready;     /* the driver has asked for the ports */
+	bool driver_stopped;   /* the control transmitq has stopped */
+	uint16_t stopped_at;   /* and there */
+	uint32_t vrings_named; /* by the frontend, before the driver started; 0: it doesn't tell */
+	struct handshake_state ports[CONSOLE_PORTS_MAX];
+};
+
+struct console_port {
+	struct port port;
+	struct handshake handshake;
+};
+
 struct console {
 	struct console_config config;
 	struct console_config seen; /* as the frontend has last read or written it */
-	struct port port;
+	bool was_read;              /* it has read any of it */
+	struct console_record *record;
+	struct virtq *vrings;
+	struct console_port *ports; /* max_ports of them */
+	unsigned int max_ports;
+	bool rows_first; /* what drivers take a RESIZE for */
+	bool multiport;  /* the driver has taken VIRTIO_CONSOLE_F_MULTIPORT */
+	bool sized;      /* and VIRTIO_CONSOLE_F_SIZE */
 };
 
-/* `vrings` are CONSOLE_VRINGS virtqueues, receiveq first. */
-void console_init(struct console *console, struct virtq *vrings, struct backend *backend);
+/*
+ * Begins with a zeroed record, and without ports. `vrings` are CONSOLE_VRINGS(max_ports)
+ * virtqueues and `ports` so many zeroed ports of the owner's.
+ */
+void console_init(struct console *console, struct console_record *record, struct virtq *vrings,
+                  struct console_port *ports, unsigned int max_ports);
+
+/*
+ * There is a port now of number `id`, one that wasn't: a console or, with `spill`, a data port. All
+ * that is given lives until console_unplug(). The driver is told, if it has taken MULTIPORT.
+ */
+void console_plug(struct console *console, unsigned int id, struct backend_port *people,
+                  struct byte_ring *spill, const char *name);
+
+/* The port has gone; a chain taken in part is finished. What the driver still sends is swallowed.
+ */
+struct port_outcome console_unplug(struct console *console, unsigned int id);
+
+/* The number of the port that a virtqueue belongs to; CONSOLE_PORTS_MAX if it is none's. */
+unsigned int console_port_of(unsigned int vring);
+
+/* A port's transmitq, and its receiveq. */
+unsigned int console_transmitq_of(unsigned int id);
+unsigned int console_receiveq_of(unsigned int id);
+
+/*
+ * Before any driver, the frontend has named a virtqueue: from its number follows how many there
+ * are at most, and so how many ports the driver may be told of (QEMU's generic device; others
+ * name none so early).
+ */
+void console_name_vring(struct console *console, unsigned int vring);
+
+/* How many ports the driver is told of at most. */
+unsigned int console_ports_reach(const struct console *console);
+
+/* The frontend has gone. */
+void console_forget_frontend(struct console *console);
 
 /*
  * Reads `len` bytes at `offset`. What is behind the end reads as zero: frontends ask for as many
@@ -52,18 +124,30 @@ void console_read_config(struct console *console, uint32_t offset, void *ret_byt
 
 /*
  * A driver writes `len` bytes at `offset`. Only emerg_wr means anything: a write that covers its
- * first byte puts that on the port's output (virtio 1.3, 5.3.4), at any time, and true is returned
- * then. A frontend that knows only the whole space (QEMU's generic device) writes all of it for
- * each byte, with an old emerg_wr in it: where another field has changed, that was what the driver
- * wrote, and emerg_wr is nothing new.
+ * first byte puts that on the output of port 0 (virtio 1.3, 5.3.4), at any time, and true is
+ * returned then. A frontend that knows only the whole space (QEMU's generic device) writes all of
+ * it for each byte, with an old emerg_wr in it: where another field has changed, that was what the
+ * driver wrote, and emerg_wr is nothing new.
  */
 bool console_write_config(struct console *console, uint32_t offset, const uint8_t *bytes,
                           uint32_t len);
 
-/* The size of the window that counts, in characters; 0 x 0 if none is known. */
-void console_set_size(struct console *console, uint16_t cols, uint16_t rows);
+/*
+ * The size of the window that counts at a port, in characters; 0 x 0 if none is known. In
+ * configuration space it is that of port 0.
+ */
+void console_set_size(struct console *console, unsigned int id, uint16_t cols, uint16_t rows);
 
-/* Pumps the port of virtqueue `vring`, which is started and whole. */
+/* Whether somebody is at the port. */
+void console_set_attended(struct console *console, unsigned int id, bool attended);
+
+/*
+ * Virtqueue `vring` is started, by a driver that has taken these features. One whose control
+ * messages don't go on where they stopped is another one, and knows nothing.
+ */
+void console_run(struct console *console, unsigned int vring, uint64_t features);
+
+/* Pumps virtqueue `vring`, which is started and whole. */
 struct port_outcome console_pump(struct console *console, unsigned int vring);
 
 /* Virtqueue `vring` is about to stop or to move: nothing of it may stay taken in part. */

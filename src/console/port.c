@@ -3,14 +3,24 @@
 
 #include "base/macros.h"
 
-void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmitq,
-               struct backend *backend)
+void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmitq)
 {
 	*port = (struct port){
 	    .receiveq = receiveq,
 	    .transmitq = transmitq,
-	    .backend = backend,
 	};
+}
+
+void port_attach(struct port *port, struct backend_port *people, struct byte_ring *spill)
+{
+	port->people = people;
+	port->spill = spill;
+}
+
+void port_detach(struct port *port)
+{
+	port->people = NULL;
+	port->spill = NULL;
 }
 
 /* What is left of a pump's budget, and of the room that the backend gave. */
@@ -34,7 +44,7 @@ static void charge_one(struct allowance *allowance)
 
 static struct byte_ring *output_of(struct port *port)
 {
-	return &port->backend->port->output;
+	return &port->people->output;
 }
 
 /* Whether the chain at hand has bytes that may be looked at now. */
@@ -95,7 +105,7 @@ static bool has_room(struct port *port, struct allowance *allowance)
 	size_t needs = MAX((size_t)port->needs, 1);
 
 	if (allowance->room < needs)
-		allowance->room = port->backend->port->room(port->backend->port, needs);
+		allowance->room = port->people->room(port->people, needs);
 	if (allowance->room < needs)
 		return false;
 	port->needs = 0;
@@ -143,11 +153,60 @@ static void give_back_chain(struct port *port)
 	port->at_hand = false;
 }
 
-struct port_outcome port_pump_output(struct port *port)
+bool port_emergency_write(struct port *port, uint8_t byte)
+{
+	if (port->people)
+		byte_ring_overwrite(output_of(port), &byte, 1);
+	return port->people;
+}
+
+bool port_drain(struct port *port)
+{
+	struct byte_ring *spill = port->spill;
+	struct iovec spans[2];
+
+	while (spill && byte_ring_used(spill) > 0) {
+		size_t room = port->people->room(port->people, 1);
+
+		if (room == 0)
+			return false;
+		byte_ring_spans(spill, byte_ring_tail(spill), MIN(room, byte_ring_used(spill)),
+		                spans);
+		byte_ring_overwrite(output_of(port), spans[0].iov_base, spans[0].iov_len);
+		byte_ring_drop(spill, spans[0].iov_len);
+	}
+	return true;
+}
+
+/* Takes what a driver sends that nobody is there for. */
+static struct port_outcome swallow(struct virtq *vq)
+{
+	unsigned int budget = PORT_BUDGET_DESCS;
+	struct port_outcome outcome = {0};
+	struct virtq_chain chain;
+
+	virtq_kicks_off(vq);
+	while (budget > 0) {
+		enum virtq_result r = virtq_peek(vq, &chain);
+
+		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
+			virtq_kicks_off(vq);
+			continue;
+		}
+		if (r != VIRTQ_OK)
+			break;
+		virtq_push(vq, &chain);
+		budget--;
+	}
+	outcome.call = virtq_publish(vq);
+	outcome.again = budget == 0;
+	return outcome;
+}
+
+static struct port_outcome pump_chains(struct port *port)
 {
 	struct virtq *vq = port->transmitq;
 	struct allowance allowance = {.bytes = PORT_BUDGET_BYTES, .descs = PORT_BUDGET_DESCS};
-	uint64_t before = byte_ring_head(output_of(port));
 	struct port_outcome outcome = {0};
 
 	virtq_kicks_off(vq);
@@ -165,6 +224,19 @@ struct port_outcome port_pump_output(struct port *port)
 	}
 	outcome.call = virtq_publish(vq);
 	outcome.again = used_up(&allowance);
+	return outcome;
+}
+
+struct port_outcome port_pump_output(struct port *port)
+{
+	struct port_outcome outcome = {0};
+	uint64_t before;
+
+	if (!port->people)
+		return swallow(port->transmitq);
+	before = byte_ring_head(output_of(port));
+	if (port_drain(port))
+		outcome = pump_chains(port);
 	outcome.moved = byte_ring_head(output_of(port)) != before;
 	return outcome;
 }
@@ -182,18 +254,31 @@ static void skip_bytes(struct port *port, uint64_t len)
 	byte_ring_skip(output_of(port), len - left);
 }
 
+/* The rest of a data port's chain goes where it isn't lost. */
+static void spill_rest(struct port *port)
+{
+	struct byte_ring *spill = port->spill;
+	void *bytes;
+	size_t n;
+
+	while (byte_ring_free(spill) > 0 &&
+	       virtq_chain_ready(port->transmitq, &port->chain, false) == VIRTQ_OK &&
+	       virtq_chain_next(port->transmitq, &port->chain, byte_ring_free(spill), &bytes, &n) ==
+	           VIRTQ_OK)
+		byte_ring_put(spill, bytes, n);
+}
+
 /* Of the rest of the chain at hand, keeps what the ring can hold: the newest. */
-static void take_rest(struct port *port)
+static void keep_newest(struct port *port)
 {
 	struct byte_ring *output = output_of(port);
 	uint64_t rest;
 	struct allowance allowance = {
-	    .room = port->backend->port->reclaim(port->backend->port),
+	    .room = port->people->reclaim(port->people),
 	    .bytes = SIZE_MAX,
 	    .descs = UINT32_MAX,
 	};
 
-	port->chain.budget = UINT32_MAX;
 	rest = virtq_chain_rest(port->transmitq, &port->chain, false, UINT64_MAX);
 	/* Where something in flight is in the way, there is no room to keep a part. */
 	if (rest > allowance.room)
@@ -206,9 +291,14 @@ struct port_outcome port_settle_output(struct port *port)
 	struct port_outcome outcome = {0};
 
 	/* A chain that wasn't begun is still the next one. */
-	if (port->at_hand && port->needs == 0) {
-		take_rest(port);
+	if (port->people && port->at_hand && port->needs == 0) {
+		port->chain.budget = UINT32_MAX;
+		if (port->spill)
+			spill_rest(port);
+		else
+			keep_newest(port);
 		give_back_chain(port);
+		port_drain(port);
 		outcome.call = virtq_publish(port->transmitq);
 		outcome.moved = true;
 	}
@@ -221,7 +311,7 @@ struct port_outcome port_settle_output(struct port *port)
 /* Fills one receive buffer with as much input as there is, as far as the chain's budget goes. */
 static enum virtq_result fill_chain(struct port *port, struct virtq_chain *chain)
 {
-	struct byte_ring *input = &port->backend->port->input;
+	struct byte_ring *input = &port->people->input;
 	enum virtq_result r = VIRTQ_OK;
 
 	while (r == VIRTQ_OK && byte_ring_used(input) > 0) {
@@ -240,7 +330,7 @@ static enum virtq_result fill_chain(struct port *port, struct virtq_chain *chain
 
 struct port_outcome port_pump_input(struct port *port)
 {
-	struct byte_ring *input = &port->backend->port->input;
+	struct byte_ring *input = &port->people->input;
 	struct allowance allowance = {.bytes = SIZE_MAX, .descs = PORT_BUDGET_DESCS};
 	uint64_t before = byte_ring_tail(input);
 	struct port_outcome outcome = {0};

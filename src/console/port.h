@@ -22,32 +22,56 @@
 struct port {
 	struct virtq *transmitq;
 	struct virtq *receiveq;
-	struct backend *backend;
-	struct virtq_chain chain; /* the transmitq's next, if `at_hand` */
+	struct backend_port *people; /* NULL: nobody has attached anything */
+	struct byte_ring *spill;     /* of a data port, else NULL */
+	struct virtq_chain chain;    /* the transmitq's next, if `at_hand` */
 	bool at_hand;
 	uint64_t needs; /* the room that the chain at hand waits for, 0 once it is begun */
 };
 
 /* What a pump leaves to its caller. */
 struct port_outcome {
-	bool call;  /* the driver wants to be called */
-	bool again; /* the budget is used up, there is more */
-	bool moved; /* bytes have moved: the backend should be woken */
+	bool call;    /* the driver wants to be called */
+	bool again;   /* the budget is used up, there is more */
+	bool moved;   /* bytes have moved: the backend should be woken */
+	bool control; /* control messages have changed what may be pumped */
 };
 
-void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmitq,
-               struct backend *backend);
+void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmitq);
 
-/* Guest to clients. The transmitq is started and whole. */
+/*
+ * From now on the queues are pumped from and to `people`. A data port has a `spill`, where the rest
+ * of a chain goes that has to be given back at once: it loses nothing, as long as that is no
+ * longer.
+ */
+void port_attach(struct port *port, struct backend_port *people, struct byte_ring *spill);
+void port_detach(struct port *port);
+
+static inline bool port_attached(const struct port *port)
+{
+	return port->people;
+}
+
+/* Puts a byte on the port's output out of turn (virtio 1.3, 5.3.4). False if there is no port. */
+bool port_emergency_write(struct port *port, uint8_t byte);
+
+/*
+ * Moves what is in the spill to the output as far as there is room, whether or not a queue runs.
+ * True if nothing is left there.
+ */
+bool port_drain(struct port *port);
+
+/* Guest to clients; without people, to nobody. The transmitq is started and whole. */
 struct port_outcome port_pump_output(struct port *port);
 
-/* Clients to guest. The receiveq is started and whole. */
+/* Clients to guest. The receiveq is started and whole, and there are people. */
 struct port_outcome port_pump_input(struct port *port);
 
 /*
  * The transmitq is about to stop or to lie elsewhere: finishes and gives back a chain that was
  * taken in part. There are two sorts: larger than the output ring, or begun when the budget of a
- * pump ran out. Nobody is waited for; what there is no room for counts as skipped.
+ * pump ran out. Nobody is waited for: what there is no room for goes to the spill, or counts as
+ * skipped.
  */
 struct port_outcome port_settle_output(struct port *port);
 

@@ -46,9 +46,15 @@ void tcp_client_close_all(void)
 
 void tcp_client_connect(struct tcp_client *client, struct bed_guest *guest, int receive_buffer)
 {
+	tcp_client_connect_port(client, guest, 0, receive_buffer);
+}
+
+void tcp_client_connect_port(struct tcp_client *client, struct bed_guest *guest, unsigned int port,
+                             int receive_buffer)
+{
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET,
-	    .sin_port = htons(guest->tcp_port),
+	    .sin_port = htons(guest->tcp_port[port]),
 	    .sin_addr = {htonl(INADDR_LOOPBACK)},
 	};
 
@@ -60,7 +66,7 @@ void tcp_client_connect(struct tcp_client *client, struct bed_guest *guest, int 
 		           sizeof(receive_buffer));
 	/* Loopback answers at once, without the loop's accept. */
 	if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		support_die("a client can't connect to port %u: %s", guest->tcp_port,
+		support_die("a client can't connect to port %u: %s", guest->tcp_port[port],
 		            strerror(errno));
 }
 

@@ -19,6 +19,9 @@ struct tcp_client {
 
 /* Connects. `receive_buffer`: the size of SO_RCVBUF, 0 for the system's. */
 void tcp_client_connect(struct tcp_client *client, struct bed_guest *guest, int receive_buffer);
+/* The same to another port of the guest than port 0. */
+void tcp_client_connect_port(struct tcp_client *client, struct bed_guest *guest, unsigned int port,
+                             int receive_buffer);
 
 /* Closes, with `reset` by a reset instead of an end, and forgets what was read. Idempotent. */
 void tcp_client_close(struct tcp_client *client, bool reset);

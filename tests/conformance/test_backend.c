@@ -38,7 +38,7 @@ static size_t measure_room(struct test_backend *test)
 }
 
 /* The port is told of nobody but its memory: there is one of these to each. */
-static struct test_backend *the_tests[8];
+static struct test_backend *the_tests[128];
 
 static struct test_backend *test_at(struct backend_port *port)
 {
@@ -133,6 +133,15 @@ void test_backend_type(struct test_backend *test, const void *bytes, size_t size
 	test->input_size = left + size;
 	test->input_taken = 0;
 	put_input(test);
+}
+
+/* The window. */
+
+void test_backend_resize(struct test_backend *test, uint16_t cols, uint16_t rows)
+{
+	port_of(test)->cols = cols;
+	port_of(test)->rows = rows;
+	port_of(test)->device->resized(port_of(test)->device);
 }
 
 /* The interface. */

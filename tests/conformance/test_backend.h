@@ -45,6 +45,9 @@ void test_backend_type(struct test_backend *test, const void *bytes, size_t size
 /* Typed bytes that aren't in the port's ring yet. */
 size_t test_backend_typing(const struct test_backend *test);
 
+/* The window of whoever reads the port has another size. */
+void test_backend_resize(struct test_backend *test, uint16_t cols, uint16_t rows);
+
 /* Forgets what was collected. */
 void test_backend_forget(struct test_backend *test);
 

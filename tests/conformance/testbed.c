@@ -30,22 +30,45 @@ static struct bed *current_bed;
 
 /* The backends. */
 
+/* Whose port it is; the place is part of its configuration. */
+static struct bed_guest *guest_at(const struct backend_place *place, unsigned int *ret_port)
+{
+	const struct port_config *config = container_of(place, const struct port_config, place);
+
+	for (unsigned int i = 0; i < current_bed->count; i++)
+		for (unsigned int k = 0; k < BED_PORTS; k++) {
+			if (config != &current_bed->guest[i].ports[k])
+				continue;
+			*ret_port = k;
+			return &current_bed->guest[i];
+		}
+	support_die("a backend for a port that isn't in the bed");
+}
+
 static int new_test_backend(struct backend **ret_backend, struct loop *loop,
                             struct backend_port *port, const struct backend_place *place)
 {
-	struct bed_guest *guest = container_of(container_of(place, const struct port_config, place),
-	                                       struct bed_guest, port);
+	unsigned int index;
+	struct bed_guest *guest = guest_at(place, &index);
 
-	test_backend_init(&guest->backend, loop, port);
-	*ret_backend = &guest->backend.backend;
+	test_backend_init(&guest->backends[index], loop, port);
+	*ret_backend = &guest->backends[index].backend;
 	return 0;
+}
+
+static bool is_known(uint16_t tcp_port)
+{
+	for (unsigned int i = 0; i < current_bed->count; i++)
+		for (unsigned int k = 0; k < BED_PORTS; k++)
+			if (current_bed->guest[i].tcp_port[k] == tcp_port)
+				return true;
+	return false;
 }
 
 /* The port of the newest listening TCP socket; 0 if there is none. */
 static uint16_t newest_tcp_port(void)
 {
 	struct sockaddr_in address;
-	uint16_t port = 0;
 
 	for (int fd = 3; fd < 1024; fd++) {
 		socklen_t len = sizeof(address), flag_len = sizeof(int);
@@ -55,26 +78,22 @@ static uint16_t newest_tcp_port(void)
 		    !listening || getsockname(fd, (struct sockaddr *)&address, &len) < 0 ||
 		    address.sin_family != AF_INET)
 			continue;
-		port = ntohs(address.sin_port);
-		for (unsigned int i = 0; i < current_bed->count; i++)
-			if (current_bed->guest[i].tcp_port == port)
-				port = 0;
-		if (port)
-			return port;
+		if (!is_known(ntohs(address.sin_port)))
+			return ntohs(address.sin_port);
 	}
-	return port;
+	return 0;
 }
 
 /* Any free port: tests may run side by side. */
 static int new_network_backend(struct backend **ret_backend, struct loop *loop,
                                struct backend_port *port, const struct backend_place *place)
 {
-	struct bed_guest *guest = container_of(container_of(place, const struct port_config, place),
-	                                       struct bed_guest, port);
+	unsigned int index;
+	struct bed_guest *guest = guest_at(place, &index);
 	int r = network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol);
 
 	if (r == 0)
-		guest->tcp_port = newest_tcp_port();
+		guest->tcp_port[index] = newest_tcp_port();
 	return r;
 }
 
@@ -147,8 +166,9 @@ static void start_guest(struct bed_guest *guest, bool listens)
 
 	guest->guest = calloc(1, sizeof(*guest->guest));
 	if (!guest->guest || arena_init(&guest->arena, guest_arena_size(&guest->config)) < 0 ||
-	    guest_start(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
-	                index, listen_fd, connected_fd) < 0)
+	    guest_init(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
+	               index) < 0 ||
+	    guest_start(guest->guest, listen_fd, connected_fd) < 0)
 		support_die("guest %u can't be started", index);
 	if (listens)
 		connect_frontend(guest);
@@ -156,29 +176,54 @@ static void start_guest(struct bed_guest *guest, bool listens)
 		adopt_frontend(guest);
 }
 
+static void configure_port(struct bed_guest *guest, unsigned int i,
+                           const struct bed_port_options *options)
+{
+	guest->ports[i] = (struct port_config){
+	    .data = options->data,
+	    .backend = options->network ? &network_kind : &test_kind,
+	    .history = options->history ? options->history : 256 * 1024,
+	};
+	if (!options->name)
+		return;
+	strncpy(guest->names[i], options->name, sizeof(guest->names[i]) - 1);
+	guest->ports[i].name = guest->names[i];
+}
+
+static void configure_ports(struct bed_guest *guest, const struct bed_options *options)
+{
+	struct bed_port_options only = {.network = options->network, .history = options->history};
+
+	if (!options->ports)
+		configure_port(guest, 0, &only);
+	for (unsigned int i = 0; options->ports && i < options->ports_count; i++)
+		configure_port(guest, i, &options->ports[i]);
+}
+
 struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options)
 {
 	static const struct bed_options defaults;
 	struct bed_guest *guest = &bed->guest[bed->count++];
+	unsigned int count;
 
 	if (!options)
 		options = &defaults;
+	count = options->ports ? options->ports_count : 1;
 	*guest = (struct bed_guest){
 	    .bed = bed,
 	    .config =
 		{
 		    .fd = -1,
 		    .max_queue_size = options->max_queue_size ? options->max_queue_size : 32768,
-		    .max_ports = 1,
-		    .ports = &guest->port,
-		    .ports_count = 1,
-		},
-	    .port =
-		{
-		    .backend = options->network ? &network_kind : &test_kind,
-		    .history = options->history ? options->history : 256 * 1024,
+		    .multiport = options->multiport,
+		    .resize_rows_first = options->resize_rows_first,
+		    .max_ports = options->max_ports ? options->max_ports : count,
+		    .ports = guest->ports,
+		    .ports_count = count,
+		    .max_history = options->history ? options->history : 256 * 1024,
 		},
 	};
+	configure_ports(guest, options);
 	start_guest(guest, options->listens);
 	guest_memory_init(&guest->memory);
 	return guest;
@@ -287,11 +332,14 @@ static void free_guest(struct bed_guest *guest)
 {
 	for (unsigned int i = 0; i < BED_RINGS; i++)
 		driver_queue_deinit(&guest->ring[i]);
+	multiport_driver_deinit(&guest->multiport);
 	console_driver_deinit(&guest->console);
 	frontend_deinit(&guest->frontend);
 	guest_memory_deinit(&guest->memory);
-	test_backend_deinit(&guest->backend);
+	for (unsigned int i = 0; i < BED_PORTS; i++)
+		test_backend_deinit(&guest->backends[i]);
 	arena_deinit(&guest->arena);
+	guest_deinit(guest->guest);
 	free(guest->guest);
 }
 

@@ -18,11 +18,11 @@
 
 #include <cmocka.h>
 
-/* Before any header of the program's console room: both sides name the number of vrings. */
 #include "console_driver.h"
 #include "driver.h"
 #include "frontend.h"
 #include "guest_memory.h"
+#include "multiport_driver.h"
 #include "resources.h"
 #include "support.h"
 
@@ -36,33 +36,51 @@
 
 #define BED_GUESTS 4
 #define BED_RINGS  4
+#define BED_PORTS  CONFIG_PORTS_MAX
 
 struct bed;
 struct guest;
 
+struct bed_port_options {
+	const char *name; /* or NULL */
+	bool data;
+	bool network;     /* the real backend, on TCP; else the test's own */
+	uint64_t history; /* 0: 256 KiB */
+};
+
 struct bed_options {
-	bool network;            /* the real backend, on TCP; else the test's own */
+	bool network;            /* of the one port, unless there are `ports` */
 	bool listens;            /* for frontends; else it is handed one end of a socket pair */
 	uint32_t max_queue_size; /* 0: 32768 */
-	uint64_t history;        /* 0: 256 KiB */
+	uint64_t history;        /* of the one port */
+	const struct bed_port_options *ports; /* NULL: one, without a name, a console */
+	unsigned int ports_count;
+	bool multiport;         /* offered */
+	unsigned int max_ports; /* 0: as many as there are */
+	bool resize_rows_first;
 };
 
 struct bed_guest {
 	struct bed *bed;
 	struct guest *guest;
 	struct guest_config config;
-	struct port_config port;
+	struct port_config ports[BED_PORTS];
+	char names[BED_PORTS][64];
 	struct arena arena;
-	struct test_backend backend; /* unless `network` */
-	uint16_t tcp_port;           /* if `network` */
-	struct sockaddr_un address;  /* if it listens */
+	union {                              /* of a port without `network` */
+		struct test_backend backend; /* port 0's */
+		struct test_backend backends[BED_PORTS];
+	};
+	uint16_t tcp_port[BED_PORTS]; /* of a port with `network` */
+	struct sockaddr_un address;   /* if it listens */
 	socklen_t address_len;
 	bool stopping;
 	unsigned int stopped, quits;
 
 	struct frontend frontend;
 	struct guest_memory memory;
-	struct console_driver console;       /* after bed_console() */
+	struct console_driver console;       /* after bed_console() or bed_multiport() */
+	struct multiport_driver multiport;   /* after bed_multiport() */
 	struct driver_queue ring[BED_RINGS]; /* after bed_ring() */
 	uint64_t features;                   /* after bed_negotiate(): acknowledged */
 };
@@ -117,6 +135,10 @@ void bed_hang_up(struct bed_guest *guest);
 /* The console driver with these options, on the guest's frontend and memory. */
 struct console_driver *bed_console(struct bed_guest *guest,
                                    const struct console_driver_options *options);
+
+/* The driver with MULTIPORT and these options, likewise; its port 0 is the console driver. */
+struct multiport_driver *bed_multiport(struct bed_guest *guest,
+                                       const struct multiport_driver_options *options);
 
 /*
  * The plainest negotiation: all protocol features, an acknowledgement for every request, these

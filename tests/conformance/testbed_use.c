@@ -11,10 +11,21 @@
 struct console_driver *bed_console(struct bed_guest *guest,
                                    const struct console_driver_options *options)
 {
+	multiport_driver_deinit(&guest->multiport);
 	console_driver_deinit(&guest->console);
 	guest_memory_rewind(&guest->memory);
 	console_driver_init(&guest->console, &guest->frontend, &guest->memory, options);
 	return &guest->console;
+}
+
+struct multiport_driver *bed_multiport(struct bed_guest *guest,
+                                       const struct multiport_driver_options *options)
+{
+	struct console_driver_options console = multiport_driver_console_options(options);
+
+	bed_console(guest, &console);
+	multiport_driver_init(&guest->multiport, &guest->console, options);
+	return &guest->multiport;
 }
 
 void bed_negotiate(struct bed_guest *guest, uint64_t features)

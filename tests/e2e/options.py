@@ -17,7 +17,7 @@ from harness import DAEMON, SOON, Process, check, check_equal, listening, run, w
 
 NAMES = ('socket-path', 'socket-count', 'tcp-port', 'backend', 'max-queue-size', 'fd',
          'print-capabilities', 'socket-mode', 'socket-group', 'listen-address', 'history',
-         'log-level', 'help', 'version')
+         'log-level', 'port', 'max-ports', 'resize-order', 'control-socket', 'help', 'version')
 
 # What is wrong, and what the line must name. A usage error must show before
 # anything is done, so /nowhere is never looked at.
@@ -62,6 +62,13 @@ USAGE_ERRORS = [
     ([PATH, '--history=lots'], 'history'),
     ([PATH, '--history=-1'], 'history'),
     ([PATH, '--log-level=loud'], 'log-level'),
+    ([PATH, '--port=tcp-port=http'], 'tcp-port=http'),
+    ([PATH, '--port=name=a b'], 'name=a b'),
+    ([PATH, '--port=name=a,b=c'], 'b: no such key'),
+    ([PATH, '--port=name=a,tcp-port=7', '--port=name=b,tcp-port=7'], 'port a of guest 0'),
+    ([PATH, NETWORK, '--max-ports=32'], 'max-ports'),
+    ([PATH, NETWORK, '--control-socket=/nowhere/con.sock0'], 'control-socket'),
+    ([PATH, *['--port=type=data'] * 32], 'at most 31'),
     # Abbreviations, and what is no option at all.
     (['--socket-pat=/nowhere/con.sock'], '--socket-pat'),
     ([PATH, '--back=network'], '--back'),

@@ -7,47 +7,10 @@ on the wire."""
 import re
 import shutil
 
-from harness import BOOT_SECONDS, Failure, Skip, check, check_equal, run, wait
+from harness import Skip, check, check_equal, run, wait
+from person import Person
 
 IAC, SB, SE, WILL, DO, NAWS, ECHO, SGA = 255, 250, 240, 251, 253, 31, 1, 3
-
-
-class Person:
-    """Somebody in tmux, with telnet."""
-
-    def __init__(self, case, port):
-        self.tmux = case.tmux()
-        self.asked = 0
-        self.tmux.type(f'telnet localhost {port}', 'Enter')
-        self.tmux.expect(r'^Connected to ')
-
-    def window(self):
-        return self.tmux.command('display-message', '-p', '#{pane_height} #{pane_width}').strip()
-
-    def resize(self, rows, columns):
-        """Returns the window's size, which is tmux's affair."""
-        self.tmux.command('resize-window', '-x', str(columns), '-y', str(rows))
-        return wait('tmux resizes its window',
-                    lambda: self.window().endswith(f' {columns}') and self.window())
-
-    def size(self):
-        """What the guest takes the terminal's size for."""
-        self.asked += 1
-        self.tmux.type(f'echo "s$(({self.asked}))" $(stty size)', 'Enter')
-        pattern = re.compile(rf'^s{self.asked} (.*)$', re.MULTILINE)
-        return wait('stty size answers', lambda: pattern.search(self.tmux.screen()))[1].strip()
-
-    def wait_size(self, wanted, what):
-        seen = []
-
-        def right():
-            seen.append(self.size())
-            return seen[-1] == wanted
-        try:
-            wait(what, right)
-        except Failure:
-            check_equal(seen[-1:], [wanted], f'stty size in the guest, {what}')
-            raise
 
 
 def raw_input(person, number):
@@ -66,12 +29,12 @@ def telnet(case):
         raise Skip('no telnet')
     daemon = case.daemon('--tcp-protocol=telnet')
     before = daemon.resources()
-    person = Person(case, daemon.port)
+    person = Person(case)
     tmux = person.tmux
+    tmux.type(f'telnet localhost {daemon.port}', 'Enter')
+    tmux.expect(r'^Connected to ')
     guest = case.guest(daemon)
-    tmux.expect(r'guest login: ', seconds=BOOT_SECONDS)
-    tmux.type('root', 'Enter')
-    tmux.expect(r'^guest# ', seconds=BOOT_SECONDS)
+    person.login()
     check_equal(person.size(), person.window(), 'stty size at login')
     for rows, columns in ((40, 100), (24, 80), (57, 133)):
         person.wait_size(person.resize(rows, columns), 'after a resize')

@@ -10,6 +10,10 @@ SKIP = 77
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+# Folders that a checkout without git may have, too.
+NOT_SOURCE = {".git", "build"}
+
+
 def from_git(folders):
     if not shutil.which("git") or not os.path.exists(os.path.join(ROOT, ".git")):
         return None
@@ -24,7 +28,8 @@ def from_git(folders):
 
 def from_folders(folders):
     for folder in folders:
-        for base, _, names in os.walk(os.path.join(ROOT, folder)):
+        for base, inner, names in os.walk(os.path.join(ROOT, folder)):
+            inner[:] = [name for name in inner if name not in NOT_SOURCE]
             for name in names:
                 yield os.path.relpath(os.path.join(base, name), ROOT)
 

@@ -3,11 +3,8 @@
  * A guest's virtio-console driver, and the VMM around it: the whole other side of one console.
  *
  * It brings a device up as one of the real VMMs does (vmm_sequences.h), posts receive buffers,
- * transmits bytes and collects input. One port, without MULTIPORT: vring 0 receives, vring 1
- * transmits; the VMM's device has two more.
- *
- * Whatever comes is checked: every used buffer by the driver's books, and receive buffers for bytes
- * written beyond the length that the device gives.
+ * transmits bytes and collects input. One port: vring 0 receives, vring 1 transmits; the VMM's
+ * device has more. What a driver with MULTIPORT does with those is in multiport_driver.h.
  */
 #ifndef SUPPORT_CONSOLE_DRIVER_H
 #define SUPPORT_CONSOLE_DRIVER_H
@@ -19,6 +16,7 @@
 #include "driver.h"
 #include "frontend.h"
 #include "guest_memory.h"
+#include "port_driver.h"
 #include "vmm_sequences.h"
 
 /* virtio-console's feature bits (virtio 1.3, 5.3.3). */
@@ -31,7 +29,7 @@ enum {
 enum {
 	CONSOLE_RECEIVE = 0,
 	CONSOLE_TRANSMIT = 1,
-	CONSOLE_VRINGS = 4, /* of the VMM's device */
+	CONSOLE_DRIVER_VRINGS = 64, /* the most that the VMM's device has here */
 	CONSOLE_CONFIG_SIZE = 12,
 };
 
@@ -47,7 +45,8 @@ struct console_driver_options {
 	uint32_t receive_count; /* buffers posted; default: as many as the ring has, at most 64 */
 	uint32_t receive_size;  /* bytes of each; 4096 */
 	uint32_t transmit_size; /* most bytes of one buffer; 4096 (Linux's hvc: 16) */
-	uint32_t configured;    /* vrings the guest's driver sets up: 2 (with MULTIPORT: 4) */
+	uint32_t vrings;        /* of the VMM's device: 4 */
+	uint32_t configured;    /* those that the guest's driver sets up: 2 (with MULTIPORT: 4) */
 	bool indirect;          /* buffers in indirect tables, if negotiated */
 };
 
@@ -66,9 +65,9 @@ struct console_driver {
 	uint64_t refused;           /* acknowledgements that weren't 0 */
 	bool started_before;        /* on this connection */
 
-	struct driver_queue queue[CONSOLE_VRINGS];
-	uint16_t saved_base[CONSOLE_VRINGS]; /* GET_VRING_BASE's answers */
-	int masked_call[CONSOLE_VRINGS];
+	struct driver_queue queue[CONSOLE_DRIVER_VRINGS];
+	uint16_t saved_base[CONSOLE_DRIVER_VRINGS]; /* GET_VRING_BASE's answers */
+	int masked_call[CONSOLE_DRIVER_VRINGS];
 	uint8_t config[CONSOLE_CONFIG_SIZE]; /* the VMM's copy */
 
 	/* Called between the steps, if set, as frontend.observe (which belongs to the player while
@@ -77,18 +76,7 @@ struct console_driver {
 	                uint32_t request);
 	void *observe_arg;
 
-	bool hold_receive; /* don't post a receive buffer again once used */
-
-	/* Buffers; nobody else's. */
-	uint64_t receive_gpa;
-	uint64_t transmit_gpa;
-	uint64_t table_gpa[2];
-	uint32_t transmit_slots;
-	uint8_t *transmit_busy; /* by buffer: with the device */
-	uint8_t *receive_busy;
-	uint8_t *input; /* received and not taken yet */
-	size_t input_size;
-	size_t input_room;
+	struct port_driver port; /* vrings 0 and 1 */
 };
 
 /* ---- life ---- */

@@ -20,10 +20,11 @@ static void acknowledge_features(struct console_driver *console)
 
 	console->features =
 	    console->offered & console->vmm->features & console->options.features & ~protocol;
-	for (i = 0; i < CONSOLE_VRINGS; i++) {
+	for (i = 0; i < console->options.vrings; i++) {
 		console->queue[i].event_idx = console->features >> DRIVER_F_EVENT_IDX & 1;
 		console->queue[i].in_order = console->features >> DRIVER_F_IN_ORDER & 1;
 	}
+	console->port.may_indirect = console->features >> DRIVER_F_INDIRECT_DESC & 1;
 	console->refused += !!frontend_set_features(
 	    console->frontend, console->features | (console->offered & protocol));
 }
@@ -201,7 +202,8 @@ static void play_step(struct console_driver *console, const struct vmm_step *ste
 static const struct vmm_step *play_block(struct console_driver *console,
                                          const struct vmm_step *first)
 {
-	uint32_t vrings = first->vrings == VMM_ALL ? CONSOLE_VRINGS : console->options.configured;
+	uint32_t vrings =
+	    first->vrings == VMM_ALL ? console->options.vrings : console->options.configured;
 	const struct vmm_step *step, *end = first;
 	uint32_t vring;
 
@@ -242,12 +244,11 @@ static void forget_rings(struct console_driver *console)
 {
 	uint32_t i;
 
-	for (i = 0; i < CONSOLE_VRINGS; i++) {
+	for (i = 0; i < console->options.vrings; i++) {
 		driver_queue_reset(&console->queue[i], 0);
 		console->saved_base[i] = 0;
 	}
-	memset(console->transmit_busy, 0, console->transmit_slots);
-	memset(console->receive_busy, 0, console->options.receive_count);
+	port_driver_forget(&console->port);
 }
 
 static int renewed(int old, int flags)
@@ -266,14 +267,14 @@ static void renew_eventfds(struct console_driver *console)
 	bool first = !console->started_before;
 	uint32_t i;
 
-	for (i = 0; i < CONSOLE_VRINGS; i++) {
+	for (i = 0; i < console->options.vrings; i++) {
 		if (first || console->vmm->new_kicks)
 			console->queue[i].kick = renewed(console->queue[i].kick, flags);
 		if (first || console->vmm->new_calls)
 			console->queue[i].call = renewed(console->queue[i].call, flags);
 	}
 	/* The one call eventfd of libkrun: every vring has a descriptor of vring 0's. */
-	for (i = 1; console->vmm->shared_call && i < CONSOLE_VRINGS; i++)
+	for (i = 1; console->vmm->shared_call && i < console->options.vrings; i++)
 		if (dup3(console->queue[0].call, console->queue[i].call, O_CLOEXEC) < 0)
 			support_die("dup3: %s", strerror(errno));
 }

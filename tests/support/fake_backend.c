@@ -98,10 +98,12 @@ static void *at_uva(struct fake_backend *fake, uint64_t uva)
 
 /* ---- rings ---- */
 
-/* Moves bytes between one chain and output or input; the bytes written into it. */
-static uint32_t do_chain(struct fake_backend *fake, const struct driver_desc *table, uint16_t head)
+/* Moves bytes between one chain and its lane; the bytes written into it. */
+static uint32_t do_chain(struct fake_backend *fake, struct fake_lane *lane,
+                         const struct driver_desc *table, uint16_t head)
 {
 	const struct driver_desc *desc = &table[head];
+	size_t left = lane->most ? lane->most : SIZE_MAX;
 	uint32_t written = 0, part;
 
 	if (desc->flags & DRIVER_DESC_INDIRECT)
@@ -109,14 +111,16 @@ static uint32_t do_chain(struct fake_backend *fake, const struct driver_desc *ta
 	for (;; desc = &table[desc->next]) {
 		part = desc->len;
 		if (desc->flags & DRIVER_DESC_WRITE) {
-			part = fake->input_size < part ? (uint32_t)fake->input_size : part;
-			memcpy(at_gpa(fake, desc->addr), fake->input, part);
-			fake->input += part;
-			fake->input_size -= part;
+			part = lane->input_size < part ? (uint32_t)lane->input_size : part;
+			part = left < part ? (uint32_t)left : part;
+			memcpy(at_gpa(fake, desc->addr), lane->input, part);
+			lane->input += part;
+			lane->input_size -= part;
+			left -= part;
 			written += part;
-		} else if (part <= sizeof(fake->output) - fake->output_size) {
-			memcpy(fake->output + fake->output_size, at_gpa(fake, desc->addr), part);
-			fake->output_size += part;
+		} else if (part <= sizeof(lane->output) - lane->output_size) {
+			memcpy(lane->output + lane->output_size, at_gpa(fake, desc->addr), part);
+			lane->output_size += part;
 		}
 		if (!(desc->flags & DRIVER_DESC_NEXT))
 			return written;
@@ -152,15 +156,21 @@ static void call_driver(struct fake_backend *fake, struct fake_vring *vring, uin
 		abort();
 }
 
-static void do_vring(struct fake_backend *fake, struct fake_vring *vring, bool receive)
+static void do_vring(struct fake_backend *fake, struct fake_vring *vring, struct fake_lane *lane,
+                     bool receive)
 {
 	uint16_t *avail = at_uva(fake, vring->avail), *used = at_uva(fake, vring->used);
 	uint16_t old = driver_load16(used + 1), new = old, in_batch = 0, head;
 	uint32_t len;
 
-	while (vring->last_avail != driver_load16(avail + 1) && (!receive || fake->input_size)) {
+	while (vring->last_avail != driver_load16(avail + 1) && (!receive || lane->input_size)) {
 		head = avail[2 + (vring->last_avail++ & (vring->num - 1))];
-		len = do_chain(fake, at_uva(fake, vring->desc), head);
+		if (receive && lane->refuse) {
+			lane->refuse--;
+			len = 0;
+		} else {
+			len = do_chain(fake, lane, at_uva(fake, vring->desc), head);
+		}
 		new ++;
 		/* A batch's entry stands where its first buffer's would. */
 		put_used(fake, vring, (uint16_t)(new - 1 - in_batch), head, len);
@@ -376,7 +386,7 @@ void fake_backend_turn(struct frontend *frontend)
 			fake->closed = 1;
 		}
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < FAKE_VRINGS; i++)
 		if (fake->vring[i].started && fake->vring[i].enabled)
-			do_vring(fake, &fake->vring[i], i == 0);
+			do_vring(fake, &fake->vring[i], &fake->lane[i / 2], i % 2 == 0);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * A minute vhost-user console backend, for the self-test of the support library only: it trusts
- * everything, maps memory, walks rings, keeps what the guest transmits in `output` and hands
- * `input` to the guest. It records every message it gets.
+ * everything, maps memory, walks rings, keeps what the guest transmits and hands it what the test
+ * says. It records every message it gets.
  */
 #ifndef SUPPORT_FAKE_BACKEND_H
 #define SUPPORT_FAKE_BACKEND_H
@@ -15,7 +15,7 @@
 
 #define FAKE_RECORDS 512
 #define FAKE_REGIONS 16
-#define FAKE_VRINGS  4
+#define FAKE_VRINGS  8
 
 struct fake_record {
 	uint32_t request;
@@ -32,6 +32,16 @@ struct fake_vring {
 	bool started;
 	bool enabled;
 	int kick, call, err;
+};
+
+/* A pair of vrings: vring 2n receives, 2n + 1 transmits. */
+struct fake_lane {
+	uint8_t output[1 << 16];
+	size_t output_size;
+	const uint8_t *input;
+	size_t input_size;
+	size_t most;         /* of the input in one chain: a message's size; 0: as much as fits */
+	unsigned int refuse; /* give so many receive buffers back without anything */
 };
 
 struct fake_backend {
@@ -56,10 +66,7 @@ struct fake_backend {
 	uint8_t config[12];
 	unsigned int closed; /* the frontend hung up */
 
-	uint8_t output[1 << 16];
-	size_t output_size;
-	const uint8_t *input;
-	size_t input_size;
+	struct fake_lane lane[FAKE_VRINGS / 2]; /* 0: port 0; 1: control; 2, 3: ports 1, 2 */
 	unsigned int calls;
 };
 

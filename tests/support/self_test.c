@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Tests the test support library itself: guest memory, resources, and the frontend here; the driver
- * and the console in self_test_driver.c and self_test_console.c.
+ * and the console in self_test_driver.c, self_test_console.c and self_test_multiport.c.
  */
 #include "self_test.h"
 
@@ -379,5 +379,6 @@ int main(void)
 {
 	/* Some tests wait for the deadline; all answers come at once. */
 	setenv("SUPPORT_DEADLINE_MS", "500", 0);
-	return self_test_memory() + self_test_frontend() + self_test_driver() + self_test_console();
+	return self_test_memory() + self_test_frontend() + self_test_driver() +
+	       self_test_console() + self_test_multiport();
 }

@@ -24,5 +24,6 @@ int self_test_memory(void);
 int self_test_frontend(void);
 int self_test_driver(void);
 int self_test_console(void);
+int self_test_multiport(void);
 
 #endif

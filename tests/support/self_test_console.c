@@ -50,12 +50,12 @@ static void check_console(struct machine *machine, size_t size)
 
 	assert_non_null(bytes);
 	support_fill_pattern(bytes, size, 3);
-	machine->fake.output_size = 0;
+	machine->fake.lane[0].output_size = 0;
 	console_driver_transmit(&machine->console, bytes, size);
-	assert_int_equal(machine->fake.output_size, size);
-	assert_memory_equal(machine->fake.output, bytes, size);
-	machine->fake.input = bytes;
-	machine->fake.input_size = size;
+	assert_int_equal(machine->fake.lane[0].output_size, size);
+	assert_memory_equal(machine->fake.lane[0].output, bytes, size);
+	machine->fake.lane[0].input = bytes;
+	machine->fake.lane[0].input_size = size;
 	console_driver_expect_input(&machine->console, bytes, size);
 	assert_int_equal(console_driver_collect(&machine->console), 0);
 	free(bytes);
@@ -115,11 +115,11 @@ static void batches_are_understood(void **state)
 	machine->fake.batch = 3;
 	assert_true(console_driver_bring_up(&machine->console));
 	assert_true(machine->console.queue[0].in_order);
-	machine->fake.output_size = 0;
+	machine->fake.lane[0].output_size = 0;
 	console_driver_offer(&machine->console, "0123456789", 10);
 	console_driver_offer(&machine->console, "abc", 3);
 	frontend_barrier(&machine->frontend);
-	assert_int_equal(machine->fake.output_size, 13);
+	assert_int_equal(machine->fake.lane[0].output_size, 13);
 	assert_int_equal(console_driver_reap(&machine->console), 2);
 	machine_free(machine);
 }
@@ -145,13 +145,13 @@ static void held_receive_buffers_stay_away(void **state)
 
 	(void)state;
 	assert_true(console_driver_bring_up(&machine->console));
-	machine->console.hold_receive = true;
-	machine->fake.input = (const uint8_t *)"0123456789";
-	machine->fake.input_size = 10;
+	machine->console.port.hold_receive = true;
+	machine->fake.lane[0].input = (const uint8_t *)"0123456789";
+	machine->fake.lane[0].input_size = 10;
 	console_driver_await_input(&machine->console, 8);
 	frontend_barrier(&machine->frontend);
 	assert_int_equal(console_driver_collect(&machine->console), 8);
-	machine->console.hold_receive = false;
+	machine->console.port.hold_receive = false;
 	console_driver_post(&machine->console);
 	console_driver_await_input(&machine->console, 10);
 	assert_int_equal(console_driver_take_input(&machine->console, bytes, 3), 3);

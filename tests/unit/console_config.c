@@ -16,8 +16,9 @@ static struct {
 	struct byte_ring_state state;
 	uint8_t memory[RING];
 	struct backend_port port;
-	struct backend backend;
-	struct virtq virtqs[CONSOLE_VRINGS];
+	struct virtq virtqs[CONSOLE_VRINGS(1)];
+	struct console_record record;
+	struct console_port console_port;
 	struct console console;
 } f;
 
@@ -25,8 +26,8 @@ static void set_up(void)
 {
 	memset(&f, 0, sizeof(f));
 	byte_ring_init(&f.port.output, &f.state, f.memory, RING);
-	f.backend.port = &f.port;
-	console_init(&f.console, f.virtqs, &f.backend);
+	console_init(&f.console, &f.record, f.virtqs, &f.console_port, 1);
+	console_plug(&f.console, 0, &f.port, NULL, NULL);
 }
 
 static void expect_output(const char *text)
@@ -51,7 +52,7 @@ TEST(what_is_behind_the_end_reads_as_zero)
 	uint8_t bytes[256], expected[256];
 
 	set_up();
-	console_set_size(&f.console, 80, 24);
+	console_set_size(&f.console, 0, 80, 24);
 	for (uint32_t offset = 0; offset < 20; offset++) {
 		for (uint32_t len = 1; len <= sizeof(bytes) - offset; len++) {
 			memset(bytes, 0xa5, sizeof(bytes));
@@ -105,7 +106,7 @@ TEST(a_frontend_that_writes_the_whole_space_does_not_repeat_the_byte)
 	uint8_t bytes[12];
 
 	set_up();
-	console_set_size(&f.console, 80, 24);
+	console_set_size(&f.console, 0, 80, 24);
 	console_read_config(&f.console, 0, bytes, sizeof(bytes));
 	write_whole(80, 'l');
 	write_whole(80, 'l');
@@ -120,9 +121,9 @@ TEST(a_new_size_does_not_spoil_an_emergency_write)
 	uint8_t bytes[12];
 
 	set_up();
-	console_set_size(&f.console, 80, 24);
+	console_set_size(&f.console, 0, 80, 24);
 	console_read_config(&f.console, 0, bytes, sizeof(bytes));
-	console_set_size(&f.console, 100, 24);
+	console_set_size(&f.console, 0, 100, 24);
 	write_whole(80, '!');
 	expect_output("!");
 }

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct nested_fixture f;
+static struct backend_fixture f;
 /* Our ends of the pipes, and the backend's. */
 static int to_us, from_us, their_in, their_out;
 
@@ -77,7 +77,7 @@ TEST(bytes_go_both_ways_as_they_are)
 	type(all, sizeof(all));
 	nested_expect_input(&f, all, sizeof(all));
 	assert_true(f.pumps > 0);
-	nested_guest_writes(&f, all, sizeof(all));
+	backend_guest_writes(&f, all, sizeof(all));
 	nested_expect_output(&f, to_us, all, sizeof(all));
 	assert_int_equal(f.quits, 0);
 	tear_down();
@@ -89,7 +89,7 @@ TEST(what_was_kept_comes_first)
 
 	set_up();
 	byte_ring_put(&f.output.port.output, kept, 4);
-	nested_guest_writes(&f, live, 7);
+	backend_guest_writes(&f, live, 7);
 	nested_expect_output(&f, to_us, "bootlogin: ", 11);
 	tear_down();
 }
@@ -106,7 +106,7 @@ TEST(the_end_of_input_ends_input_only)
 	before = loop_completions(f.loop);
 	turn_some(f.loop);
 	assert_int_equal(loop_completions(f.loop), before);
-	nested_guest_writes(&f, "more", 4);
+	backend_guest_writes(&f, "more", 4);
 	nested_expect_output(&f, to_us, "more", 4);
 	assert_int_equal(f.quits, 0);
 	tear_down();
@@ -119,7 +119,7 @@ TEST(a_closed_output_ends_the_program_with_or_without_traffic)
 		turn_some(f.loop);
 		close_ours(&to_us);
 		if (traffic)
-			nested_guest_writes(&f, "x", 1);
+			backend_guest_writes(&f, "x", 1);
 		turn_until(f.loop, f.quits > 0);
 		tear_down();
 	}
@@ -128,7 +128,7 @@ TEST(a_closed_output_ends_the_program_with_or_without_traffic)
 TEST(the_open_files_of_others_are_not_made_non_blocking)
 {
 	set_up();
-	nested_guest_writes(&f, "x", 1);
+	backend_guest_writes(&f, "x", 1);
 	nested_expect_output(&f, to_us, "x", 1);
 	assert_int_equal(fcntl(STDIN_FILENO, F_GETFL) & O_NONBLOCK, 0);
 	assert_int_equal(fcntl(STDOUT_FILENO, F_GETFL) & O_NONBLOCK, 0);
@@ -180,7 +180,7 @@ TEST(a_slow_reader_gets_everything_the_ring_holds)
 
 	set_up_sized(TOTAL, 1024);
 	support_fill_pattern(all, TOTAL, 0);
-	assert_int_equal(nested_guest_writes(&f, all, TOTAL), TOTAL);
+	assert_int_equal(backend_guest_writes(&f, all, TOTAL), TOTAL);
 	turn_some(f.loop);
 	nested_expect_output(&f, to_us, all, TOTAL);
 	free(all);
@@ -197,7 +197,7 @@ TEST(a_reader_that_stops_does_not_hold_the_guest)
 
 	set_up();
 	support_fill_pattern(all, TOTAL, 0);
-	turn_until(f.loop, (done += nested_guest_writes(&f, all + done, TOTAL - done)) == TOTAL);
+	turn_until(f.loop, (done += backend_guest_writes(&f, all + done, TOTAL - done)) == TOTAL);
 	turn_until(f.loop, (len += read_some(got + len, TOTAL - len)) >= 4096 &&
 	                       memcmp(got + len - 4096, all + TOTAL - 4096, 4096) == 0);
 	assert_non_null(memmem(got, len, " bytes skipped]\r\n", 17));
@@ -213,9 +213,9 @@ TEST(finishing_writes_out_what_is_left)
 
 	set_up_sized(1 << 20, 1024);
 	support_fill_pattern(all, TOTAL, 0);
-	assert_int_equal(nested_guest_writes(&f, all, TOTAL), TOTAL);
+	assert_int_equal(backend_guest_writes(&f, all, TOTAL), TOTAL);
 	turn_some(f.loop);
-	nested_finish_all(&f);
+	backend_finish(&f);
 	assert_int_equal(f.stops, 0);
 	while (done < TOTAL) {
 		ssize_t n = read(to_us, got + done, MIN(TOTAL - done, 4096));
@@ -237,7 +237,7 @@ TEST(it_may_be_stopped_while_a_write_waits)
 	static const char bytes[200000];
 
 	set_up_sized(1 << 18, 1024);
-	nested_guest_writes(&f, bytes, sizeof(bytes));
+	backend_guest_writes(&f, bytes, sizeof(bytes));
 	turn_some(f.loop);
 	tear_down();
 }
@@ -253,7 +253,7 @@ TEST(files_and_dev_null_will_do)
 	assert_int_equal(write(out, "before,", 7), 7);
 	nested_fixture_init(&f, in, out, 4096, 1024);
 	nested_expect_input(&f, "file", 4);
-	nested_guest_writes(&f, "after", 5);
+	backend_guest_writes(&f, "after", 5);
 	turn_until(f.loop, lseek(out, 0, SEEK_CUR) == 12);
 	assert_int_equal(pread(out, got, 16, 0), 12);
 	assert_memory_equal(got, "before,after", 12);
@@ -261,7 +261,7 @@ TEST(files_and_dev_null_will_do)
 	nested_fixture_deinit(&f);
 
 	nested_fixture_init(&f, null, null, 4096, 1024);
-	nested_guest_writes(&f, "gone", 4);
+	backend_guest_writes(&f, "gone", 4);
 	turn_some(f.loop);
 	assert_int_equal(f.quits, 0);
 	assert_int_equal(byte_ring_used(&f.output.port.input), 0);
@@ -283,7 +283,7 @@ TEST(a_socket_whose_peer_sends_no_more_is_still_an_output)
 	assert_int_equal(shutdown(pair[1], SHUT_WR), 0);
 	nested_expect_input(&f, "in", 2);
 	fcntl(pair[1], F_SETFL, O_NONBLOCK);
-	nested_guest_writes(&f, "out", 3);
+	backend_guest_writes(&f, "out", 3);
 	nested_expect_output(&f, pair[1], "out", 3);
 	nested_fixture_deinit(&f);
 	close(pair[0]);

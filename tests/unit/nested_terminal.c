@@ -21,7 +21,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-static struct nested_fixture f;
+static struct backend_fixture f;
 static int master, slave, saved_err, null_err;
 static struct termios before;
 
@@ -136,7 +136,7 @@ TEST(output_comes_out_as_it_is)
 	static const char text[] = "a\nb\r\nc\x07\x1b[2J\xe2\x82\xac";
 
 	set_up();
-	nested_guest_writes(&f, text, sizeof(text) - 1);
+	backend_guest_writes(&f, text, sizeof(text) - 1);
 	expect_text(text);
 	tear_down();
 }
@@ -224,6 +224,12 @@ TEST(the_size_of_the_window_is_told_when_it_changes)
 	assert_int_equal(f.resizes, 1);
 	assert_int_equal(f.output.port.cols, 132);
 	assert_int_equal(f.output.port.rows, 43);
+	/* Half a size is none. */
+	size.ws_row = 0;
+	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+	f.backend->ops->resize(f.backend);
+	assert_int_equal(f.resizes, 2);
+	assert_int_equal(f.output.port.cols, 0);
 	tear_down();
 }
 
@@ -292,7 +298,7 @@ TEST(a_terminal_that_takes_nothing_does_not_hold_the_end)
 	set_up();
 	memset(bytes, 'x', sizeof(bytes));
 	for (unsigned int i = 0; i < 20; i++) {
-		nested_guest_writes(&f, bytes, sizeof(bytes));
+		backend_guest_writes(&f, bytes, sizeof(bytes));
 		turn_some(f.loop);
 	}
 	f.backend->ops->stop(f.backend);

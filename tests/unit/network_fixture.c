@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "network_fixture.h"
 
+#include "backends/network.h"
 #include "base/macros.h"
 
 #include <arpa/inet.h>
@@ -10,27 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static struct network_fixture *fixture_of(struct backend_device *device)
-{
-	return container_of(device, struct network_fixture, device);
-}
-
-static void on_pump(struct backend_device *device)
-{
-	fixture_of(device)->pumps++;
-}
-
-static void on_resized(struct backend_device *device)
-{
-	fixture_of(device)->resizes++;
-}
-
-static void on_stopped(struct backend_device *device)
-{
-	fixture_of(device)->backend = NULL;
-	fixture_of(device)->stops++;
-}
 
 /* Calls `use` for each open descriptor until it returns true. */
 static int find_file(bool (*use)(int fd, const void *arg), const void *arg)
@@ -102,53 +82,29 @@ static bool stops_listening(int fd, const void *arg)
 	return false;
 }
 
-void network_fixture_init(struct network_fixture *f, size_t output_bytes, size_t input_bytes)
+void network_fixture_init(struct backend_fixture *f, size_t output_bytes, size_t input_bytes)
 {
-	struct sockaddr_in addr;
-
 	find_file(stops_listening, NULL);
-	memset(f, 0, sizeof(*f));
-	f->loop = turning_loop();
-	f->bytes[0] = malloc(output_bytes);
-	f->bytes[1] = malloc(input_bytes);
-	byte_ring_init(&f->output.port.output, &f->states[0], f->bytes[0], output_bytes);
-	byte_ring_init(&f->output.port.input, &f->states[1], f->bytes[1], input_bytes);
-	f->device = (struct backend_device){
-	    .pump = on_pump,
-	    .stopped = on_stopped,
-	    .resized = on_resized,
-	};
-	f->output.port.device = &f->device;
-	f->output.port.name = "test";
-	watched_scope_init(&f->scope, f->loop);
-	output_init(&f->output, &f->scope.scope);
+	backend_fixture_init(f, output_bytes, input_bytes);
 	if (network_new(&f->backend, f->loop, &f->output.port, "127.0.0.1", 0,
 	                &(struct client_protocol){0}) < 0)
 		support_die("can't listen on loopback");
-	getsockname(find_file(listens, NULL), (void *)&addr, &(socklen_t){sizeof(addr)});
-	f->tcp_port = ntohs(addr.sin_port);
 }
 
-void network_fixture_deinit(struct network_fixture *f)
+uint16_t network_port(void)
 {
-	if (f->backend)
-		f->backend->ops->stop(f->backend);
-	turn_until(f->loop, !f->backend);
-	turn_some(f->loop);
-	if (f->stops != 1)
-		support_die("stopped %u times", f->stops);
-	watched_scope_end(&f->scope);
-	loop_free(f->loop);
-	free(f->bytes[0]);
-	free(f->bytes[1]);
+	struct sockaddr_in addr;
+
+	getsockname(find_file(listens, NULL), (void *)&addr, &(socklen_t){sizeof(addr)});
+	return ntohs(addr.sin_port);
 }
 
-int network_connect(struct network_fixture *f, int receive_bytes)
+int network_connect(int receive_bytes)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_in addr = {
 	    .sin_family = AF_INET,
-	    .sin_port = htons(f->tcp_port),
+	    .sin_port = htons(network_port()),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 
@@ -160,39 +116,20 @@ int network_connect(struct network_fixture *f, int receive_bytes)
 	return fd;
 }
 
-size_t network_guest_writes(struct network_fixture *f, uint64_t pos, size_t len)
+size_t network_guest_writes(struct backend_fixture *f, uint64_t pos, size_t len)
 {
-	size_t done = 0;
+	size_t piece, done = 0, size = f->output.port.output.size;
+	uint8_t *bytes = malloc(size);
 
-	while (done < len) {
-		size_t room = f->output.port.room(&f->output.port, 1);
-		size_t n = MIN(room, MIN(len - done, f->output.port.output.size));
-		uint8_t *bytes = malloc(n + 1);
+	do {
+		size_t n = MIN(len - done, size);
 
-		if (room > f->output.port.output.size)
-			support_die("room for %zu bytes", room);
 		support_fill_pattern(bytes, n, pos + done);
-		byte_ring_overwrite(&f->output.port.output, bytes, n);
-		free(bytes);
-		if (n == 0)
-			break;
-		done += n;
-	}
-	output_wake(&f->output);
+		piece = backend_guest_writes(f, bytes, n);
+		done += piece;
+	} while (piece == size);
+	free(bytes);
 	return done;
-}
-
-static void on_finished(struct output *output)
-{
-	struct network_fixture *f = container_of(output, struct network_fixture, output);
-
-	f->backend->ops->stop(f->backend);
-}
-
-void network_finish(struct network_fixture *f)
-{
-	f->backend->ops->close(f->backend);
-	output_finish(&f->output, on_finished);
 }
 
 size_t network_read(int client, void *bytes, size_t size)
@@ -212,7 +149,7 @@ bool network_is_closed(int client)
 	return n == 0 || errno != EAGAIN;
 }
 
-static void expect(struct network_fixture *f, int client, const uint8_t *expected, size_t len)
+static void expect(struct backend_fixture *f, int client, const uint8_t *expected, size_t len)
 {
 	uint8_t *got = malloc(len + 1);
 	size_t done = 0;
@@ -225,7 +162,7 @@ static void expect(struct network_fixture *f, int client, const uint8_t *expecte
 	free(got);
 }
 
-void network_expect(struct network_fixture *f, int client, uint64_t pos, size_t len)
+void network_expect(struct backend_fixture *f, int client, uint64_t pos, size_t len)
 {
 	uint8_t *expected = malloc(len + 1);
 
@@ -234,7 +171,7 @@ void network_expect(struct network_fixture *f, int client, uint64_t pos, size_t 
 	free(expected);
 }
 
-void network_expect_text(struct network_fixture *f, int client, const char *text)
+void network_expect_text(struct backend_fixture *f, int client, const char *text)
 {
 	expect(f, client, (const uint8_t *)text, strlen(text));
 }

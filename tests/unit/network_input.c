@@ -18,7 +18,7 @@
 
 #define INPUT 1024u
 
-static struct network_fixture f;
+static struct backend_fixture f;
 
 static void set_up(void)
 {
@@ -27,7 +27,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	network_fixture_deinit(&f);
+	backend_fixture_deinit(&f);
 }
 
 /* The guest takes up to `len` bytes of input. */
@@ -51,7 +51,7 @@ TEST(input_arrives_and_the_device_is_told)
 	int client;
 
 	set_up();
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	send_text(client, "hello");
 	turn_until(f.loop, byte_ring_used(&f.output.port.input) == 5);
 	assert_true(f.pumps > 0);
@@ -75,7 +75,7 @@ TEST(a_large_paste_arrives_byte_for_byte)
 
 	set_up();
 	support_fill_pattern(paste, TOTAL, 0);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	while (got < TOTAL) {
 		size_t len = MIN((size_t)TOTAL - sent, 100000);
 		ssize_t n = len > 0 ? send(client, paste + sent, len, MSG_NOSIGNAL) : 0;
@@ -101,7 +101,7 @@ TEST(a_full_ring_holds_the_clients_back_without_wake_ups)
 
 	set_up();
 	for (unsigned int i = 0; i < ROWS(clients); i++) {
-		clients[i] = network_connect(&f, 0);
+		clients[i] = network_connect(0);
 		assert_true(send(clients[i], bytes, sizeof(bytes), MSG_NOSIGNAL) > (int)INPUT);
 	}
 	turn_until(f.loop, byte_ring_free(&f.output.port.input) == 0);
@@ -127,7 +127,7 @@ TEST(a_client_that_sends_no_more_before_its_input_is_taken_costs_no_wake_ups)
 	int client;
 
 	set_up();
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	assert_int_equal(send(client, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
 	assert_int_equal(shutdown(client, SHUT_WR), 0);
 	turn_until(f.loop, byte_ring_free(&f.output.port.input) == 0);
@@ -152,7 +152,7 @@ TEST(clients_take_turns_and_each_ones_bytes_stay_in_order)
 
 	set_up();
 	for (unsigned int i = 0; i < CLIENTS; i++) {
-		clients[i] = network_connect(&f, 0);
+		clients[i] = network_connect(0);
 		for (unsigned int k = 0; k < EACH; k++)
 			bytes[i][k] = (uint8_t)(i << 5 | k % 32);
 		assert_int_equal(send(clients[i], bytes[i], EACH, MSG_NOSIGNAL), EACH);
@@ -185,7 +185,7 @@ TEST(half_closed_clients_input_is_complete)
 	int client;
 
 	set_up();
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	send_text(client, "last words");
 	assert_int_equal(shutdown(client, SHUT_WR), 0);
 	turn_until(f.loop, byte_ring_used(&f.output.port.input) == 10);
@@ -315,14 +315,14 @@ TEST(a_client_may_hang_up_in_every_state)
 		set_up();
 		turn_some(f.loop);
 		files = network_open_files();
-		client = network_connect(&f, 4096);
+		client = network_connect(4096);
 		states[row].enter(client);
 		if (by_reset)
 			reset(client);
 		close(client);
 		assert_goes(states[row].name, files, by_reset ? 0 : states[row].input);
 		/* The next one is served. */
-		client = network_connect(&f, 0);
+		client = network_connect(0);
 		turn_until(f.loop, network_daemon_end(client) >= 0);
 		send_text(client, "next");
 		while (drain_input() > 0)
@@ -339,8 +339,8 @@ TEST(one_clients_end_is_not_anothers)
 	char bytes[8];
 
 	set_up();
-	first = network_connect(&f, 0);
-	second = network_connect(&f, 0);
+	first = network_connect(0);
+	second = network_connect(0);
 	idle(second);
 	reset(first);
 	close(first);
@@ -359,7 +359,7 @@ TEST(the_backend_may_be_stopped_in_every_state_of_its_clients)
 		int client;
 
 		set_up();
-		client = network_connect(&f, 4096);
+		client = network_connect(4096);
 		states[i].enter(client);
 		f.backend->ops->stop(f.backend);
 		assert_int_equal(f.stops, 0);
@@ -380,7 +380,7 @@ TEST(the_backend_stops_without_clients_too)
 	assert_int_equal(f.stops, 0);
 	tear_down();
 	set_up();
-	network_finish(&f);
+	backend_finish(&f);
 	turn_until(f.loop, f.stops);
 	tear_down();
 }

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct network_fixture f;
+static struct backend_fixture f;
 
 static void set_up(void)
 {
@@ -27,14 +27,14 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	network_fixture_deinit(&f);
+	backend_fixture_deinit(&f);
 	log_set_level(LOG_LEVEL_INFO);
 }
 
 static void connect_all(int *clients, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		clients[i] = network_connect(&f, 0);
+		clients[i] = network_connect(0);
 		turn_until(f.loop, network_daemon_end(clients[i]) >= 0);
 	}
 }
@@ -58,14 +58,14 @@ TEST(who_is_too_many_is_told_so_and_the_others_stay)
 
 	set_up();
 	connect_all(clients, SERVER_CLIENTS_MAX);
-	assert_turned_away(network_connect(&f, 0));
+	assert_turned_away(network_connect(0));
 	network_guest_writes(&f, 0, 100);
 	for (unsigned int i = 0; i < SERVER_CLIENTS_MAX; i++)
 		network_expect(&f, clients[i], 0, 100);
 	/* One goes, another may come. */
 	close(clients[0]);
 	turn_some(f.loop);
-	more = network_connect(&f, 0);
+	more = network_connect(0);
 	network_expect(&f, more, 0, 100);
 	close(more);
 	close_all(clients + 1, SERVER_CLIENTS_MAX - 1);
@@ -81,7 +81,7 @@ TEST(the_place_of_a_half_closed_client_is_taken_over)
 	connect_all(clients, SERVER_CLIENTS_MAX);
 	shutdown(clients[5], SHUT_WR);
 	turn_some(f.loop);
-	more = network_connect(&f, 0);
+	more = network_connect(0);
 	network_guest_writes(&f, 0, 100);
 	network_expect(&f, more, 0, 100);
 	turn_until(f.loop, network_is_closed(clients[5]));
@@ -122,7 +122,7 @@ TEST(it_listens_at_its_address_only)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	set_up();
-	addr.sin_port = htons(f.tcp_port);
+	addr.sin_port = htons(network_port());
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
 	assert_int_equal(connect(fd, (void *)&addr, sizeof(addr)), -1);
 	assert_int_equal(errno, ECONNREFUSED);
@@ -152,11 +152,11 @@ TEST(where_it_cannot_listen_is_an_error_and_leaves_nothing)
 
 	set_up();
 	files = network_open_files();
-	assert_errno(silent_new("127.0.0.1", f.tcp_port), EADDRINUSE);
+	assert_errno(silent_new("127.0.0.1", network_port()), EADDRINUSE);
 	for (size_t i = 0; i < ROWS(wrong); i++) {
 		/* "127.0.0" is a number to getaddrinfo(), of an address in loopback's net. */
 		if (strcmp(wrong[i], "127.0.0") != 0 && wrong[i][0])
-			assert_true(silent_new(wrong[i], f.tcp_port) < 0);
+			assert_true(silent_new(wrong[i], network_port()) < 0);
 	}
 	assert_int_equal(network_open_files(), files);
 	tear_down();
@@ -168,7 +168,7 @@ TEST(a_port_that_was_just_used_can_be_used_again)
 	int client;
 
 	set_up();
-	tcp_port = f.tcp_port;
+	tcp_port = network_port();
 	connect_all(&client, 1);
 	/* The daemon closes first: its end of the connection lingers in TIME_WAIT. */
 	f.backend->ops->stop(f.backend);
@@ -188,7 +188,7 @@ TEST(who_comes_during_a_shortage_of_descriptors_is_served_after_it)
 
 	set_up();
 	turn_some(f.loop);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	close(next);
 	getrlimit(RLIMIT_NOFILE, &before);

@@ -16,11 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct network_fixture f;
+static struct backend_fixture f;
 
 static void tear_down(void)
 {
-	network_fixture_deinit(&f);
+	backend_fixture_deinit(&f);
 }
 
 TEST(what_was_kept_comes_first_then_what_is_live)
@@ -29,7 +29,7 @@ TEST(what_was_kept_comes_first_then_what_is_live)
 
 	network_fixture_init(&f, 4096, 1024);
 	assert_int_equal(network_guest_writes(&f, 0, 1000), 1000);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	network_expect(&f, client, 0, 1000);
 	for (uint64_t pos = 1000; pos < 20000; pos += 500) {
 		assert_int_equal(network_guest_writes(&f, pos, 500), 500);
@@ -45,7 +45,7 @@ TEST(who_comes_late_gets_what_is_kept_and_is_told_of_the_rest)
 
 	network_fixture_init(&f, 4096, 1024);
 	network_guest_writes(&f, 0, 10000);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	network_expect_text(&f, client, "\r\n[vhost-user-console: 5904 bytes skipped]\r\n");
 	network_expect(&f, client, 5904, 4096);
 	network_guest_writes(&f, 10000, 10);
@@ -62,7 +62,7 @@ TEST(a_late_client_loses_nothing_of_what_is_kept_when_it_comes)
 
 	network_fixture_init(&f, 4096, 1024);
 	network_guest_writes(&f, 0, pos);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	/* Until it is there the oldest bytes go; from then on it holds the guest. */
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	pos += network_guest_writes(&f, pos, 3000);
@@ -79,7 +79,7 @@ TEST(every_client_sees_all_of_the_output)
 	network_fixture_init(&f, 4096, 1024);
 	for (unsigned int i = 0; i < ROWS(clients); i++) {
 		network_guest_writes(&f, i * 100, 100);
-		clients[i] = network_connect(&f, 0);
+		clients[i] = network_connect(0);
 	}
 	for (unsigned int i = 0; i < ROWS(clients); i++)
 		network_expect(&f, clients[i], 0, 500);
@@ -98,7 +98,7 @@ TEST(a_client_that_reads_later_gets_everything_the_ring_holds)
 	int client;
 
 	network_fixture_init(&f, SIZE, 1024);
-	client = network_connect(&f, 65536);
+	client = network_connect(65536);
 	assert_int_equal(network_guest_writes(&f, 0, SIZE), SIZE);
 	turn_some(f.loop);
 	network_expect(&f, client, 0, SIZE);
@@ -133,7 +133,7 @@ TEST(a_client_at_full_speed_loses_nothing_at_any_speed_of_the_guest)
 	int client;
 
 	network_fixture_init(&f, 65536, 1024);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	flood(client, 32 << 20);
 	close(client);
@@ -145,9 +145,9 @@ TEST(a_client_that_never_reads_holds_nobody)
 	int stuck, client;
 
 	network_fixture_init(&f, 65536, 1024);
-	stuck = network_connect(&f, 4096);
+	stuck = network_connect(4096);
 	turn_until(f.loop, network_daemon_end(stuck) >= 0);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	flood(client, 32 << 20);
 	close(client);
@@ -206,7 +206,7 @@ TEST(a_lagging_client_gets_the_rest_in_order_and_is_told_what_is_missing)
 	int client;
 
 	network_fixture_init(&f, 65536, 1024);
-	client = network_connect(&f, 4096);
+	client = network_connect(4096);
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	for (unsigned int round = 0; round < 200; round++) {
 		/* So much that it lags, now and then a little of it read. */
@@ -250,7 +250,7 @@ TEST(a_guest_that_writes_in_every_turn_is_held_by_a_late_client_from_its_first_t
 		loop_task_init(&guest, on_guest);
 		loop_work(f.loop, &guest);
 		turn_until(f.loop, guest_pos > 5000 + 100 * i);
-		client = network_connect(&f, 0);
+		client = network_connect(0);
 		turn_until(f.loop, (take_bytes(&s, bytes, network_read(client, bytes, 10000)),
 		                    s.pos > 100000));
 		/* One gap at the beginning: what was gone before it came. */
@@ -266,7 +266,7 @@ TEST(a_client_that_sends_no_more_still_gets_output)
 	int client;
 
 	network_fixture_init(&f, 4096, 1024);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	assert_int_equal(shutdown(client, SHUT_WR), 0);
 	turn_some(f.loop);
 	for (uint64_t pos = 0; pos < 10000; pos += 1000) {
@@ -285,7 +285,7 @@ TEST(idle_clients_cost_nothing)
 
 	network_fixture_init(&f, 4096, 1024);
 	for (unsigned int i = 0; i < ROWS(clients); i++)
-		clients[i] = network_connect(&f, 0);
+		clients[i] = network_connect(0);
 	network_guest_writes(&f, 0, 100);
 	for (unsigned int i = 0; i < ROWS(clients); i++)
 		network_expect(&f, clients[i], 0, 100);
@@ -310,7 +310,7 @@ TEST(output_that_is_forced_in_does_not_change_what_is_being_sent)
 	int client;
 
 	network_fixture_init(&f, 4096, 1024);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	assert_int_equal(network_guest_writes(&f, 0, 4096), 4096);
 	assert_int_equal(loop_turn(f.loop, false), 0);
@@ -336,7 +336,7 @@ TEST(a_client_that_sends_no_more_costs_nothing_while_idle)
 	int client;
 
 	network_fixture_init(&f, 4096, 1024);
-	client = network_connect(&f, 0);
+	client = network_connect(0);
 	shutdown(client, SHUT_WR);
 	network_guest_writes(&f, 0, 100);
 	network_expect(&f, client, 0, 100);
@@ -356,10 +356,10 @@ TEST(finishing_sends_what_is_left)
 	int client;
 
 	network_fixture_init(&f, SIZE, 1024);
-	client = network_connect(&f, 4096);
+	client = network_connect(4096);
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	network_guest_writes(&f, 0, SIZE);
-	network_finish(&f);
+	backend_finish(&f);
 	assert_int_equal(f.stops, 0);
 	network_expect(&f, client, 0, SIZE);
 	turn_until(f.loop, f.stops);

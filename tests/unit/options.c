@@ -3,75 +3,7 @@
  * Holds the command line: what each option means and defaults to, in every way of writing it, and
  * that a wrong one gives exactly one line that names the option and what it takes.
  */
-#include "unit.h"
-
-#include "options.h"
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define P "vhost-user-console: "
-
-static struct config config;
-static char out[8192], err[8192]; /* what was printed */
-
-static int catch_output(int number, int *ret_saved)
-{
-	int ends[2];
-
-	fflush(stdout);
-	fflush(stderr);
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	*ret_saved = fcntl(number, F_DUPFD_CLOEXEC, 10);
-	dup2(ends[1], number);
-	close(ends[1]);
-	return ends[0];
-}
-
-static void release(int number, int saved, int reader, char *text, size_t size)
-{
-	ssize_t n;
-
-	fflush(stdout);
-	fflush(stderr);
-	dup2(saved, number);
-	close(saved);
-	n = read(reader, text, size - 1);
-	text[n > 0 ? n : 0] = '\0';
-	close(reader);
-}
-
-/* Parses a line of arguments, separated by single spaces; "" stands for an empty one. */
-static enum options_result parse(const char *line)
-{
-	/* The configuration may point into the arguments, which live as long as the program. */
-	static char copy[256];
-	char *argv[24] = {(char[]){"vhost-user-console"}}, *rest = copy;
-	int argc = 1, saved_out, saved_err, out_reader, err_reader;
-	enum options_result r;
-
-	snprintf(copy, sizeof(copy), "%s", line);
-	for (char *arg; (arg = strsep(&rest, " "));) {
-		if (*arg)
-			argv[argc++] = strcmp(arg, "\"\"") == 0 ? arg + 2 : arg;
-	}
-	memset(&config, 0, sizeof(config));
-	out_reader = catch_output(STDOUT_FILENO, &saved_out);
-	err_reader = catch_output(STDERR_FILENO, &saved_err);
-	r = options_parse(argc, argv, &config);
-	release(STDOUT_FILENO, saved_out, out_reader, out, sizeof(out));
-	release(STDERR_FILENO, saved_err, err_reader, err, sizeof(err));
-	return r;
-}
-
-static void assert_silent(void)
-{
-	assert_string_equal(out, "");
-	assert_string_equal(err, "");
-}
+#include "options_fixture.h"
 
 TEST(the_defaults_are_those_of_the_program_it_stands_in_for)
 {
@@ -171,6 +103,11 @@ static uint64_t level(void)
 	return config.log_level;
 }
 
+static uint64_t rows_first(void)
+{
+	return config.guests[0].resize_rows_first;
+}
+
 TEST(values_are_taken)
 {
 	static const struct {
@@ -202,6 +139,10 @@ TEST(values_are_taken)
 	    {"-b network --log-level=warning", level, LOG_LEVEL_WARNING},
 	    {"-b network", level, LOG_LEVEL_INFO},
 	    {"-b nested", level, LOG_LEVEL_WARNING},
+	    {"", rows_first, false},
+	    {"--resize-order=cols-rows", rows_first, false},
+	    {"--resize-order=rows-cols", rows_first, true},
+	    {"--resize-order=rows-cols --resize-order=cols-rows", rows_first, false},
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -293,6 +234,7 @@ TEST(a_descriptor_takes_the_place_of_a_path)
 #define MODE    "takes an octal file mode up to 0777\n"
 #define ADDRESS "takes a numeric IPv4 or IPv6 address\n"
 #define NUMBER  "takes the number of an open descriptor from 3 on\n"
+#define PORTS   "takes a number of ports from 1 to 31\n"
 #define NONE    "no such option; --help shows what there is\n"
 
 TEST(wrong_values_are_told_in_one_line)
@@ -340,6 +282,12 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"-s /s --log-file=", P "--log-file=: takes a path\n"},
 	    {"-s /s --tcp-protocol=ssh", P "--tcp-protocol=ssh: takes raw or telnet\n"},
 	    {"-s /s --telnet-break=x", P "--telnet-break=x: takes ignore or sysrq\n"},
+	    {"-s /s --resize-order=rows", P "--resize-order=rows: takes cols-rows or rows-cols\n"},
+	    {"-s /s --control-socket=", P "--control-socket=: takes a path\n"},
+	    {"-s /s --max-ports=0", P "--max-ports=0: " PORTS},
+	    {"-s /s --max-ports=32", P "--max-ports=32: " PORTS},
+	    {"-s /s --max-ports=x", P "--max-ports=x: " PORTS},
+	    {"-s /s --port", P "--port: takes KEY=VALUE,..., and is given at most 31 times\n"},
 	    {"--fd=0", P "--fd=0: " NUMBER},
 	    {"--fd=2", P "--fd=2: " NUMBER},
 	    {"--fd=x", P "--fd=x: " NUMBER},
@@ -442,6 +390,18 @@ TEST(help_names_every_option_and_backend)
 	    "--uds-path=",
 	    "--log-file=",
 	    "uds",
+	    "--port=",
+	    "--max-ports=",
+	    "--resize-order=",
+	    "--control-socket=",
+	    "name=NAME",
+	    "type=console|data",
+	    "backend=KIND",
+	    "tcp-port=PORT",
+	    "tcp-protocol=NAME",
+	    "uds-path=PATH",
+	    "log-file=PATTERN",
+	    "history=BYTES",
 	};
 	static const char *const lines[] = {"--help", "-h", "-s /s -h"};
 
@@ -453,6 +413,27 @@ TEST(help_names_every_option_and_backend)
 				fail_msg("help doesn't tell of %s", parts[k]);
 		}
 	}
+}
+
+TEST(help_fits_a_hundred_columns)
+{
+	char *line, *rest = out;
+
+	assert_int_equal(parse("--help"), OPTIONS_DONE);
+	while ((line = strsep(&rest, "\n"))) {
+		if (strlen(line) > 100)
+			fail_msg("too long: %s", line);
+	}
+}
+
+TEST(the_control_socket_is_one_for_all_guests)
+{
+	assert_int_equal(parse("-s /s -b null -c 2 --control-socket=/c"), OPTIONS_RUN);
+	assert_string_equal(config.control_path, "/c");
+	options_free(&config);
+	assert_int_equal(parse("-s /s"), OPTIONS_RUN);
+	assert_null(config.control_path);
+	options_free(&config);
 }
 
 TEST(the_version_is_one_line)
@@ -498,6 +479,8 @@ int main(void)
 	    UNIT(abbreviations_are_refused_behind_other_arguments_too),
 	    UNIT(a_value_where_none_belongs_is_not_called_an_unknown_option),
 	    UNIT(help_names_every_option_and_backend),
+	    UNIT(help_fits_a_hundred_columns),
+	    UNIT(the_control_socket_is_one_for_all_guests),
 	    UNIT(the_version_is_one_line),
 	    UNIT(capabilities_are_json_whatever_else_is_asked),
 	};

@@ -32,8 +32,6 @@ static size_t reclaim(struct backend_port *port)
 	return MIN(fixture_of(port)->reclaimable, port->output.size);
 }
 
-static const struct backend_ops ops = {0};
-
 static void start_queue(struct port_fixture *f, unsigned int i, struct driver_queue *driver,
                         uint16_t size, uint64_t features)
 {
@@ -43,7 +41,6 @@ static void start_queue(struct port_fixture *f, unsigned int i, struct driver_qu
 	driver_queue_init(driver, NULL, &f->memory, i, size, BASE);
 	driver->event_idx = features >> 29 & 1;
 	f->states[i].next_avail = BASE;
-	virtq_init(&f->vqs[i], &f->gmem, &f->states[i]);
 	virtq_set_features(&f->vqs[i], features);
 	addr = driver_queue_addr(driver);
 	addresses = (struct virtq_addresses){addr.desc, addr.avail, addr.used};
@@ -58,6 +55,8 @@ void port_fixture_init(struct port_fixture *f, uint16_t size, size_t output_byte
 	memset(f, 0, sizeof(*f));
 	guest_memory_init(&f->memory);
 	gmem_fixture_map_all(&f->gmem, &f->memory);
+	for (unsigned int i = 0; i < CONSOLE_VRINGS(1); i++)
+		virtq_init(&f->vqs[i], &f->gmem, &f->states[i]);
 	start_queue(f, 0, &f->receive, size, features);
 	start_queue(f, 1, &f->transmit, size, features);
 	f->data = guest_memory_alloc(&f->memory, 0, 1 << 20, 16);
@@ -69,10 +68,10 @@ void port_fixture_init(struct port_fixture *f, uint16_t size, size_t output_byte
 	f->port.room = room;
 	f->port.reclaim = reclaim;
 	f->reclaimable = SIZE_MAX;
-	f->backend = (struct backend){.ops = &ops, .port = &f->port};
 	f->room_until = UINT64_MAX;
 	f->piece = SIZE_MAX;
-	console_init(&f->console, f->vqs, &f->backend);
+	console_init(&f->console, &f->record, f->vqs, &f->console_port, 1);
+	console_plug(&f->console, 0, &f->port, NULL, NULL);
 }
 
 void port_fixture_deinit(struct port_fixture *f)

@@ -16,13 +16,14 @@ struct port_fixture {
 	struct guest_memory memory;
 	struct gmem gmem;
 	struct driver_queue receive, transmit;
-	struct virtq vqs[2];
-	struct virtq_state states[2];
+	struct virtq vqs[CONSOLE_VRINGS(1)];
+	struct virtq_state states[CONSOLE_VRINGS(1)];
 	struct byte_ring_state ring_states[2];
 	uint8_t *output, *input;
 	struct backend_port port;
 	struct backend_device device;
-	struct backend backend;
+	struct console_record record;
+	struct console_port console_port;
 	struct console console;
 	/* What the backend answers: room up to this position, at most `piece` at once. */
 	uint64_t room_until;

@@ -368,7 +368,7 @@ TEST(what_comes_before_the_fault_goes_out_and_the_rest_stays)
 	console_settle(&f.console, 1);
 	assert_int_equal(harvest(), 0);
 	assert_int_equal(byte_ring_used(&f.port.output), 0);
-	assert_false(f.console.port.at_hand);
+	assert_false(f.console_port.port.at_hand);
 	tear_down();
 }
 
@@ -471,8 +471,8 @@ TEST(a_hostile_chain_of_gigabytes_is_settled_promptly)
 	set_up(INDIRECT);
 	transmit_table(32768, 1 << 20);
 	pump();
-	assert_true(f.console.port.at_hand);
-	while (f.console.port.needs > 0)
+	assert_true(f.console_port.port.at_hand);
+	while (f.console_port.port.needs > 0)
 		pump();
 	for (unsigned int i = 0; i < 1000; i++)
 		settle();
@@ -498,7 +498,7 @@ TEST(a_chain_that_turns_out_broken_is_settled_without_being_given_back)
 	                  0, 0);
 	settle();
 	assert_non_null(f.vqs[1].broken);
-	assert_false(f.console.port.at_hand);
+	assert_false(f.console_port.port.at_hand);
 	assert_int_equal(harvest(), 0);
 	tear_down();
 }

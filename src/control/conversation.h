@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * One client of the control socket: lines in, answers out, one after the other.
+ *
+ * While a line is being answered nothing is received, so that a client that doesn't read its answer
+ * holds one line and one answer of memory and nobody else. A line that is cut off by the end of
+ * input is refused: half a name may be another's whole one.
+ */
+#ifndef CONTROL_CONVERSATION_H
+#define CONTROL_CONVERSATION_H
+
+#include "control/request.h"
+#include "loop/loop.h"
+
+struct conversation;
+
+struct conversation_ops {
+	/*
+	 * A line of `len` bytes without LF, at most CONTROL_REQUEST_LINE_MAX and a CR; line[len]
+	 * may be written. It stays until it is answered: by conversation_answer(), once, now or
+	 * later.
+	 */
+	void (*line)(struct conversation *conversation, char *line, size_t len);
+	/* It has ended, for whatever reason, and nothing of it is left but its memory. */
+	void (*ended)(struct conversation *conversation);
+};
+
+/* Embedded in its owner. */
+struct conversation {
+	const struct conversation_ops *ops;
+	struct loop_scope scope;
+	struct loop_op receive;
+	struct loop_op send;
+	struct loop_op room; /* waits until the socket takes more of an answer */
+	struct loop_timer pause;
+	int fd;
+	bool finished; /* the client sends no more */
+	bool last;     /* the answer at hand is the last one */
+	/* What was received: the line at hand, if any, and what comes after it. */
+	char bytes[CONTROL_REQUEST_LINE_MAX + 2];
+	size_t received;
+	size_t line_len; /* with its LF; 0: no line is at hand */
+	char *answer;
+	size_t answer_len, answer_sent;
+	struct msghdr msg;
+	struct iovec iov;
+};
+
+/* Takes the connected stream socket `fd` and receives. */
+void conversation_start(struct conversation *conversation, const struct conversation_ops *ops,
+                        struct loop *loop, int fd);
+
+/*
+ * Answers the line at hand with `len` bytes at `answer`, which malloc() made and which are the
+ * conversation's from now on.
+ */
+void conversation_answer(struct conversation *conversation, char *answer, size_t len);
+
+/* Ends it, whatever it is doing; `ended` follows. A second call does nothing. */
+void conversation_stop(struct conversation *conversation);
+
+#endif

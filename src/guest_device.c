@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "guest_device.h"
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "guest_slots.h"
+
+/* Vrings. */
+
+static struct guest *guest_of(struct session *session)
+{
+	return container_of(session, struct guest, session);
+}
+
+static unsigned int index_of(const struct guest_vring *vring)
+{
+	return (unsigned int)(vring - vring->guest->vrings);
+}
+
+static void signal_sink(struct guest *guest, struct eventfd_sink *sink)
+{
+	if (!guest->connection.closing)
+		eventfd_sink_signal(sink);
+}
+
+static void tell_if_broken(struct guest *guest, unsigned int i)
+{
+	struct guest_vring *vring = &guest->vrings[i];
+	const char *broken = guest->virtqs[i].broken;
+
+	if (broken && vring->told_broken != broken) {
+		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: vring %u is broken: %s",
+		            guest->name, i, broken);
+		signal_sink(guest, &vring->err);
+	}
+	vring->told_broken = broken;
+}
+
+static void end_if_lost(struct guest *guest)
+{
+	if (guest->session.memory.lost)
+		guest_end_connection(guest, "a file of its memory has become shorter");
+}
+
+void guest_device_queue(struct guest *guest, unsigned int i)
+{
+	if (guest->connected)
+		loop_work(guest->loop, &guest->vrings[i].pump);
+}
+
+void guest_device_queue_answers(struct guest *guest)
+{
+	guest_device_queue(guest, CONSOLE_CONTROL_RECEIVEQ);
+	for (unsigned int i = 0; i < guest->config->max_ports; i++)
+		guest_device_queue(guest, console_receiveq_of(i));
+}
+
+void guest_device_follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
+{
+	if (outcome.call)
+		signal_sink(guest, &guest->vrings[i].call);
+	if (outcome.moved)
+		guest_slots_wake(guest, console_port_of(i));
+	if (outcome.control)
+		guest_device_queue_answers(guest);
+	tell_if_broken(guest, i);
+	end_if_lost(guest);
+}
+
+static void on_pump(struct loop_task *task)
+{
+	struct guest_vring *vring = container_of(task, struct guest_vring, pump);
+	struct guest *guest = vring->guest;
+	struct port_outcome outcome;
+
+	if (!guest->connected || !session_vring_runs(&guest->session, index_of(vring)))
+		return;
+	outcome = console_pump(&guest->console, index_of(vring));
+	if (outcome.again)
+		guest_device_queue(guest, index_of(vring));
+	guest_device_follow_up(guest, index_of(vring), outcome);
+}
+
+void guest_device_tell_config(struct guest *guest)
+{
+	const struct backend_port *port = &guest->slots[0].port.output.port;
+	bool known = port->cols > 0 || port->rows > 0;
+
+	if (guest->config_told || !known || guest->config_change.slot.fd < 0 ||
+	    !session_runs(&guest->session) ||
+	    !session_has_feature(&guest->session, VIRTIO_CONSOLE_F_SIZE) ||
+	    session_has_feature(&guest->session, VIRTIO_CONSOLE_F_MULTIPORT))
+		return;
+	guest->config_told = true;
+	signal_sink(guest, &guest->config_change);
+}
+
+static void on_kicked(struct eventfd_source *kick)
+{
+	struct guest_vring *vring = container_of(kick, struct guest_vring, kick);
+
+	guest_device_queue(vring->guest, index_of(vring));
+}
+
+void guest_device_init(struct guest *guest)
+{
+	guest->config_change_message = (struct wire_header){
+	    .request = le32_of(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG),
+	    .flags = le32_of(WIRE_VERSION),
+	};
+	eventfd_sink_init_message(&guest->config_change, &guest->connection,
+	                          &guest->config_change_message,
+	                          sizeof(guest->config_change_message));
+	for (unsigned int i = 0; i < guest->vrings_count; i++) {
+		struct guest_vring *vring = &guest->vrings[i];
+
+		vring->guest = guest;
+		vring->told_broken = NULL;
+		loop_task_init(&vring->pump, on_pump);
+		eventfd_source_init(&vring->kick, &guest->connection, on_kicked);
+		eventfd_sink_init(&vring->call, &guest->connection);
+		eventfd_sink_init(&vring->err, &guest->connection);
+	}
+}
+
+void guest_device_deinit(struct guest *guest)
+{
+	for (unsigned int i = 0; i < guest->vrings_count; i++) {
+		struct guest_vring *vring = &guest->vrings[i];
+
+		loop_task_cancel(&vring->pump);
+		eventfd_source_deinit(&vring->kick);
+		eventfd_sink_deinit(&vring->call);
+		eventfd_sink_deinit(&vring->err);
+	}
+	eventfd_sink_deinit(&guest->config_change);
+}
+
+/* What the session asks for. */
+
+/* Ports that the driver can't be told of: its frontend was given too few vrings. */
+static void tell_reach(struct guest *guest)
+{
+	unsigned int reach = console_ports_reach(&guest->console), ports = guest->config->max_ports;
+
+	if (guest->reach_told || !guest->console.multiport || reach == ports)
+		return;
+	guest->reach_told = true;
+	log_limited(&guest->limit, LOG_LEVEL_WARNING,
+	            "%s: the guest sees %u of %u ports: its VMM has %u vrings (num_vqs), %u are "
+	            "needed",
+	            guest->name, reach, ports, guest->console.record->vrings_named,
+	            CONSOLE_VRINGS(ports));
+}
+
+static void on_vring_runs(struct session *session, unsigned int i)
+{
+	struct guest *guest = guest_of(session);
+
+	console_run(&guest->console, i, session->record->features);
+	tell_reach(guest);
+	guest_device_queue(guest, i);
+	guest_device_tell_config(guest);
+	end_if_lost(guest);
+}
+
+static void on_vring_settle(struct session *session, unsigned int i)
+{
+	struct guest *guest = guest_of(session);
+
+	guest_device_follow_up(guest, i, console_settle(&guest->console, i));
+	guest->config_told = false;
+}
+
+static void on_vring_lost(struct session *session, unsigned int i)
+{
+	struct guest *guest = guest_of(session);
+
+	log_limited(&guest->limit, LOG_LEVEL_WARNING,
+	            "%s: vring %u has stopped: it isn't in guest memory any more", guest->name, i);
+	signal_sink(guest, &guest->vrings[i].err);
+}
+
+static void on_set_kick(struct session *session, unsigned int i, int fd)
+{
+	eventfd_source_set(&guest_of(session)->vrings[i].kick, fd);
+}
+
+static void on_set_call(struct session *session, unsigned int i, int fd)
+{
+	struct guest *guest = guest_of(session);
+
+	/* A frontend that names its vrings before there is a driver: QEMU. */
+	if (session->record->features == 0)
+		console_name_vring(&guest->console, i);
+	eventfd_sink_set(&guest->vrings[i].call, fd);
+}
+
+static void on_set_err(struct session *session, unsigned int i, int fd)
+{
+	eventfd_sink_set(&guest_of(session)->vrings[i].err, fd);
+}
+
+static void on_read_config(struct session *session, uint32_t offset, uint8_t *ret_bytes,
+                           uint32_t len)
+{
+	console_read_config(&guest_of(session)->console, offset, ret_bytes, len);
+}
+
+static void on_write_config(struct session *session, uint32_t offset, const uint8_t *bytes,
+                            uint32_t len)
+{
+	struct guest *guest = guest_of(session);
+
+	if (console_write_config(&guest->console, offset, bytes, len))
+		guest_slots_wake(guest, 0);
+}
+
+static void on_set_backend_req(struct session *session, int fd)
+{
+	struct guest *guest = guest_of(session);
+
+	eventfd_sink_set(&guest->config_change, fd);
+	guest_device_tell_config(guest);
+}
+
+const struct session_ops guest_device_ops = {
+    .vring_runs = on_vring_runs,
+    .vring_settle = on_vring_settle,
+    .vring_lost = on_vring_lost,
+    .set_kick = on_set_kick,
+    .set_call = on_set_call,
+    .set_err = on_set_err,
+    .set_backend_req = on_set_backend_req,
+    .read_config = on_read_config,
+    .write_config = on_write_config,
+};
