@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 
+import seeds_control
 import seeds_messages
 import seeds_rings
 import seeds_states
@@ -19,6 +20,7 @@ import seeds_vulnerabilities
 
 LICENCE = '# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause\n'
 FOLDERS = {
+    'control': seeds_control,
     'message': seeds_messages,
     'ring': seeds_rings,
     'state': seeds_states,

@@ -19,7 +19,7 @@ SIZE = 0x100000
 FILE = 0x200000
 
 RING = 16  # entries
-BUFFER = 0x20000  # from the region's start; each vring has 64 KiB of it
+BUFFER = 0x40000  # from the region's start; each vring has 64 KiB of it
 
 
 def u(*values, width=32):
@@ -45,6 +45,7 @@ class Conversation:
         self.lines = []
         self.avail = {}
         self.base = {}
+        self.size = {}
 
     def text(self):
         head = [f'# {line}' for line in self.about]
@@ -90,6 +91,7 @@ class Conversation:
     def vring(self, vring, base=0, size=RING):
         desc, avail, used = (UVA + part for part in ring_at(vring))
         self.avail[vring] = self.base[vring] = base
+        self.size[vring] = size
         self.add(f'file kick{vring} eventfd', f'file call{vring} eventfd',
                  f'file err{vring} eventfd')
         if base:
@@ -128,7 +130,7 @@ class Conversation:
         """Makes the heads available and kicks."""
         at = ring_at(vring)[1]
         for head in heads:
-            self.ram(at + 4 + 2 * (self.avail[vring] % RING), f'u16={head:#x}')
+            self.ram(at + 4 + 2 * (self.avail[vring] % self.size[vring]), f'u16={head:#x}')
             self.avail[vring] = self.avail[vring] + 1 & 0xffff
         self.ram(at + 2, f'u16={self.avail[vring]:#x}')
         return self.add(f'kick kick{vring}')

@@ -38,6 +38,18 @@ def early():
         f'send GET_VRING_BASE {u(TX, 0)}', 'expect reply GET_VRING_BASE size=8')
 
 
+def without_protocol_features():
+    old = Conversation('A frontend that takes no protocol features: rings need no enabling.')
+    old.need('needs console').need('needs features 0x100000000')
+    old.add('send GET_FEATURES', 'expect reply GET_FEATURES size=8', 'send SET_OWNER',
+            f'send SET_FEATURES u64={VERSION_1:#x}', f'file ram memfd {FILE:#x}',
+            f'send SET_MEM_TABLE fds=ram {u(1, 0)} {region()}', 'file kick1 eventfd',
+            f'send SET_VRING_NUM {u(TX, 16)}', f'send SET_VRING_BASE {u(TX, 0)}', f'send {ADDR}',
+            f'send SET_VRING_KICK fds=kick1 u64={TX}')
+    old.avail[TX], old.base[TX], old.size[TX] = 0, 0, 16
+    yield 'without-protocol-features', works(old)
+
+
 def running():
     same = console('The same memory again, while the ring runs.')
     yield 'memory-again', works(same.fine(f'SET_MEM_TABLE fds=ram {u(1, 0)} {region()}'))
@@ -201,5 +213,5 @@ def config():
 
 
 def seeds():
-    for group in (early, running, replaced, stopped, slots, regions, pieces, connections, config):
+    for group in (early, without_protocol_features, running, replaced, stopped, slots, regions, pieces, connections, config):
         yield from group()

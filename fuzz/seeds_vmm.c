@@ -21,6 +21,7 @@
 #define FEATURES          (1ull << 0 | 1ull << 2 | 7ull << 28 | 1ull << 32 | 1ull << 35)
 #define PROTOCOL_FEATURES 0x8229u
 #define MEM_SLOTS         64u
+#define VRINGS            4u
 
 struct listener {
 	struct recording recording;
@@ -50,7 +51,7 @@ static uint64_t value_of(const struct frame *frame)
 	case FE_GET_PROTOCOL_FEATURES:
 		return PROTOCOL_FEATURES;
 	case FE_GET_QUEUE_NUM:
-		return CONSOLE_VRINGS;
+		return VRINGS;
 	case FE_GET_MAX_MEM_SLOTS:
 		return MEM_SLOTS;
 	default: /* GET_VRING_BASE: the vring, and 0 */
@@ -95,7 +96,7 @@ static void add_needs(struct listener *listener)
 	struct conversation *conversation = &listener->recording.conversation;
 
 	conversation_add(conversation, CONVERSATION_NEEDS_CONSOLE);
-	conversation_add(conversation, CONVERSATION_NEEDS_VRINGS)->number = CONSOLE_VRINGS;
+	conversation_add(conversation, CONVERSATION_NEEDS_VRINGS)->number = VRINGS;
 }
 
 static void play(struct console_driver *console)
@@ -130,7 +131,7 @@ static void write_vmm(const char *folder, const struct vmm *vmm)
 {
 	static struct listener listener;
 	static struct console_driver console;
-	const struct console_driver_options options = {.vmm = vmm};
+	const struct console_driver_options options = {.vmm = vmm, .vrings = VRINGS};
 	struct frontend frontend;
 	struct guest_memory memory;
 	FILE *file = open_output(folder, vmm->name);

@@ -2,8 +2,9 @@
 /*
  * A conversation in the binary form, played to the session, its virtqueues and the console without
  * a socket: messages go through the parser, files are real, what the owner of a session does with
- * kicks and calls is done here (as in src/guest.c). What is expected back isn't looked at:
- * nothing may crash, and a refusal may change nothing.
+ * kicks and calls is done here (as in src/guest_device.c). The device has three ports, one of them
+ * for data. A `pause` is when something happens on the people's side: its number says what.
+ * What is expected back isn't looked at: nothing may crash, and a refusal may change nothing.
  */
 #include "target.h"
 
@@ -18,22 +19,32 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VRINGS       4u
+#define PORTS        3u
+#define DATA_PORT    1u
+#define VRINGS       CONSOLE_VRINGS(PORTS)
 #define STEPS_MAX    400u       /* of an input, so that none takes long */
 #define FILE_MAX     (1u << 22) /* what a memfd is cut down to */
 #define OUTPUT_BYTES 4096u
 #define INPUT_BYTES  1024u
-#define PUMPS_MAX    64u
+#define SPILL_BYTES  (1u << 16)
+#define PUMPS_MAX    16u
+
+struct people {
+	struct bench *bench;
+	struct backend_port port;
+	struct byte_ring spill;
+	struct byte_ring_state states[3];
+	uint8_t output[OUTPUT_BYTES], input[INPUT_BYTES], spilled[SPILL_BYTES];
+};
 
 struct bench {
 	struct session session;
 	struct session_record *record, *before;
 	struct virtq vrings[VRINGS];
 	struct console console;
-	struct backend backend;
-	struct backend_port port;
-	struct byte_ring_state states[2];
-	uint8_t output[OUTPUT_BYTES], input[INPUT_BYTES];
+	struct console_record console_record;
+	struct console_port console_ports[PORTS];
+	struct people people[PORTS];
 	int kick[VRINGS], call[VRINGS], err[VRINGS], backend_req;
 	struct files files;
 	unsigned int asked; /* for room, which is less each other time */
@@ -44,22 +55,70 @@ static struct bench *bench_of(struct session *session)
 	return container_of(session, struct bench, session);
 }
 
-/* ---- the backend ---- */
+/* ---- the people ---- */
 
 static size_t room(struct backend_port *port, size_t wanted)
 {
-	struct bench *bench = container_of(port, struct bench, port);
+	struct people *people = container_of(port, struct people, port);
 
 	must(wanted > 0 && wanted <= port->output.size);
-	return bench->asked++ % 4 == 3 ? wanted / 2 : port->output.size;
+	if (port->data)
+		return byte_ring_free(&port->output);
+	return people->bench->asked++ % 4 == 3 ? wanted / 2 : port->output.size;
 }
 
 static size_t reclaim(struct backend_port *port)
 {
-	return container_of(port, struct bench, port)->asked++ % 2 ? port->output.size : 16;
+	struct people *people = container_of(port, struct people, port);
+
+	if (port->data)
+		return byte_ring_free(&port->output);
+	return people->bench->asked++ % 2 ? port->output.size : 16;
+}
+
+static void people_init(struct people *people, struct bench *bench, bool data)
+{
+	*people = (struct people){.bench = bench};
+	byte_ring_init(&people->port.output, &people->states[0], people->output, OUTPUT_BYTES);
+	byte_ring_init(&people->port.input, &people->states[1], people->input, INPUT_BYTES);
+	byte_ring_init(&people->spill, &people->states[2], people->spilled, SPILL_BYTES);
+	people->port.room = room;
+	people->port.reclaim = reclaim;
+	people->port.data = data;
+}
+
+static void plug(struct bench *bench, unsigned int id)
+{
+	struct people *people = &bench->people[id];
+
+	people_init(people, bench, id == DATA_PORT);
+	console_plug(&bench->console, id, &people->port, id == DATA_PORT ? &people->spill : NULL,
+	             id == 0 ? NULL : "a port of the bench");
+}
+
+/* Reads a part of what was printed, and types something. */
+static void use_port(struct people *people)
+{
+	static const uint8_t typed[48] = "typed";
+	struct byte_ring *output = &people->port.output;
+
+	byte_ring_drop(output, (byte_ring_used(output) + 1) / 2);
+	if (byte_ring_free(&people->port.input) >= sizeof(typed))
+		byte_ring_put(&people->port.input, typed, sizeof(typed));
 }
 
 /* ---- the owner of the session ---- */
+
+static void pump(struct bench *bench, unsigned int vring);
+
+static void follow_up(struct bench *bench, struct port_outcome outcome)
+{
+	if (!outcome.control)
+		return;
+	pump(bench, CONSOLE_CONTROL_RECEIVEQ);
+	for (unsigned int i = 0; i < PORTS; i++)
+		pump(bench, console_receiveq_of(i));
+}
 
 static void pump(struct bench *bench, unsigned int vring)
 {
@@ -69,20 +128,21 @@ static void pump(struct bench *bench, unsigned int vring)
 		if (!session_vring_runs(&bench->session, vring))
 			return;
 		outcome = console_pump(&bench->console, vring);
+		follow_up(bench, outcome);
 	}
-	byte_ring_drop(&bench->port.output, byte_ring_used(&bench->port.output) / 2);
 }
 
 static void on_vring_runs(struct session *session, unsigned int vring)
 {
 	must(virtq_started(&session->vrings[vring]));
+	console_run(&bench_of(session)->console, vring, session->record->features);
 	pump(bench_of(session), vring);
 }
 
 static void on_vring_settle(struct session *session, unsigned int vring)
 {
 	must(virtq_started(&session->vrings[vring]));
-	console_settle(&bench_of(session)->console, vring);
+	follow_up(bench_of(session), console_settle(&bench_of(session)->console, vring));
 }
 
 static void on_vring_lost(struct session *session, unsigned int vring)
@@ -97,6 +157,8 @@ static void on_set_kick(struct session *session, unsigned int vring, int fd)
 
 static void on_set_call(struct session *session, unsigned int vring, int fd)
 {
+	if (session->record->features == 0)
+		console_name_vring(&bench_of(session)->console, vring);
 	fd_replace(&bench_of(session)->call[vring], fd);
 }
 
@@ -138,7 +200,6 @@ static const struct session_ops ops = {
 
 static void bench_init(struct bench *bench)
 {
-	static const struct backend_ops no_ops = {0};
 	static const struct request_limits limits = {.vrings = VRINGS, .vring_size = 1024};
 
 	memset(bench, 0, sizeof(*bench));
@@ -148,15 +209,13 @@ static void bench_init(struct bench *bench)
 	for (unsigned int i = 0; i < VRINGS; i++)
 		bench->kick[i] = bench->call[i] = bench->err[i] = -1;
 	bench->backend_req = -1;
-	byte_ring_init(&bench->port.output, &bench->states[0], bench->output, OUTPUT_BYTES);
-	byte_ring_init(&bench->port.input, &bench->states[1], bench->input, INPUT_BYTES);
-	bench->port.room = room;
-	bench->port.reclaim = reclaim;
-	bench->backend = (struct backend){.ops = &no_ops, .port = &bench->port};
 	session_init(&bench->session, &ops, bench->record, bench->vrings, &limits, CONSOLE_FEATURES,
 	             CONSOLE_CONFIG_FEATURES);
-	console_init(&bench->console, bench->vrings, &bench->backend);
-	console_set_size(&bench->console, 80, 25);
+	console_init(&bench->console, &bench->console_record, bench->vrings, bench->console_ports,
+	             PORTS);
+	for (unsigned int i = 0; i < PORTS; i++)
+		plug(bench, i);
+	console_set_size(&bench->console, 0, 80, 25);
 	files_init(&bench->files);
 }
 
@@ -164,6 +223,7 @@ static void bench_init(struct bench *bench)
 static void bench_reset(struct bench *bench)
 {
 	session_reset(&bench->session);
+	console_forget_frontend(&bench->console);
 	for (unsigned int i = 0; i < VRINGS; i++) {
 		fd_close(&bench->kick[i]);
 		fd_close(&bench->call[i]);
@@ -235,12 +295,32 @@ static void send_message(struct bench *bench, const struct conversation_step *st
 
 static void kick_all(struct bench *bench)
 {
-	static const uint8_t typed[48] = "typed";
-
-	if (byte_ring_free(&bench->port.input) >= sizeof(typed))
-		byte_ring_put(&bench->port.input, typed, sizeof(typed));
+	for (unsigned int i = 0; i < PORTS; i++)
+		use_port(&bench->people[i]);
 	for (unsigned int i = 0; i < VRINGS; i++)
 		pump(bench, i);
+	if (port_attached(&bench->console_ports[DATA_PORT].port))
+		port_drain(&bench->console_ports[DATA_PORT].port);
+}
+
+/* Something happens on the people's side of a port. */
+static void happen(struct bench *bench, uint64_t what)
+{
+	unsigned int id = (unsigned int)(what / 4 % PORTS);
+	struct console *console = &bench->console;
+	bool there = port_attached(&bench->console_ports[id].port);
+
+	if (what % 4 == 0)
+		console_set_attended(console, id, true);
+	else if (what % 4 == 1)
+		console_set_attended(console, id, false);
+	else if (what % 4 == 2)
+		console_set_size(console, id, (uint16_t)(what / 12), 25);
+	else if (there)
+		follow_up(bench, console_unplug(console, id));
+	else
+		plug(bench, id);
+	pump(bench, CONSOLE_CONTROL_RECEIVEQ);
 }
 
 static void open_file(struct bench *bench, struct conversation_step step)
@@ -272,6 +352,9 @@ static void play(struct bench *bench, const struct conversation_step *step)
 		break;
 	case CONVERSATION_KICK:
 		kick_all(bench);
+		break;
+	case CONVERSATION_PAUSE:
+		happen(bench, step->number);
 		break;
 	default:
 		break;
