@@ -72,6 +72,8 @@ int process_spawn(struct process *process, const char *command, const char *sock
 
 bool process_lives(struct process *process)
 {
+	if (process->ended)
+		return false;
 	if (process->pid == 0)
 		return true;
 	if (!process->spawned)
@@ -80,6 +82,7 @@ bool process_lives(struct process *process)
 		return true;
 	process->pid = 0;
 	process->spawned = false;
+	process->ended = true;
 	return false;
 }
 

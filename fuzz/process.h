@@ -10,8 +10,9 @@
 
 struct process {
 	pid_t pid;    /* 0: not known */
-	bool spawned; /* by us: a child */
-	int status;   /* of waitpid(), once a child has ended */
+	bool spawned; /* by us: a child, until it has ended */
+	bool ended;
+	int status; /* of waitpid(), once a child has ended */
 };
 
 /* Descriptors, shared mappings, and KiB of private memory. */

@@ -43,6 +43,9 @@ static const char usage[] =
 #define MEMORY_KIB     1024
 #define MEMORY_REPEATS 3
 
+/* What a backend that was started has until it listens. */
+#define START_MS 30000u
+
 struct replay {
 	const char *socket;
 	const char *spawn;
@@ -60,17 +63,26 @@ struct replay {
 
 /* ---- the backend ---- */
 
+/* Starts one, if that is ours to do, and waits until it listens, fails to, or ends. */
 static bool start_backend(struct replay *replay)
 {
-	int r;
+	uint64_t end = frame_now_ms() + START_MS;
+	int r, sock;
 
 	if (!replay->spawn)
 		return true;
 	unlink(replay->path);
 	r = process_spawn(&replay->process, replay->spawn, replay->socket, replay->log);
-	if (r < 0)
+	if (r < 0) {
 		fprintf(stderr, "vhost-user-replay: can't start the backend: %s\n", strerror(-r));
-	return r >= 0;
+		return false;
+	}
+	do {
+		sock = frame_connect(replay->path, 100);
+	} while (sock < 0 && frame_now_ms() < end && process_lives(&replay->process));
+	if (sock >= 0)
+		close(sock);
+	return true;
 }
 
 /* Whether it takes connections; one that just started, or has to end an old connection, in time. */
