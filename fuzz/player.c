@@ -159,8 +159,10 @@ static const char *name_of(uint32_t request)
 static bool answers(struct player *player, uint32_t request, uint32_t flags)
 {
 	const struct frame *frame = &player->frame;
+	/* Some backends give the request's NEED_REPLY back, and no frontend minds. */
+	uint32_t ignored = flags == REPLY_FLAGS ? NEED_REPLY : 0;
 
-	if (frame->request == request && frame->flags == flags)
+	if (frame->request == request && (frame->flags & ~ignored) == flags)
 		return true;
 	end_with(player, PLAYER_OTHERWISE, "%s (%" PRIu32 ") with flags 0x%" PRIx32 " came",
 	         name_of(frame->request), frame->request, frame->flags);
