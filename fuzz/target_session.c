@@ -310,16 +310,16 @@ static void happen(struct bench *bench, uint64_t what)
 	struct console *console = &bench->console;
 	bool there = port_attached(&bench->console_ports[id].port);
 
-	if (what % 4 == 0)
-		console_set_attended(console, id, true);
-	else if (what % 4 == 1)
-		console_set_attended(console, id, false);
-	else if (what % 4 == 2)
-		console_set_size(console, id, (uint16_t)(what / 12), 25);
-	else if (there)
+	if (what % 4 == 3 && there) {
 		follow_up(bench, console_unplug(console, id));
-	else
+	} else if (what % 4 == 3) {
 		plug(bench, id);
+	} else if (what % 4 == 2) {
+		console_set_size(console, id, (uint16_t)(what / 12), 25);
+	} else if (there) {
+		bench->people[id].port.attended = what % 4 == 0;
+		console_attend(console, id);
+	}
 	pump(bench, CONSOLE_CONTROL_RECEIVEQ);
 }
 

@@ -7,6 +7,7 @@ void port_config_deinit(struct port_config *port)
 {
 	free(port->name);
 	free(port->place.uds_path);
+	free(port->place.pty_path);
 	free(port->log_path);
 	*port = (struct port_config){0};
 }

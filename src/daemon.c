@@ -365,6 +365,10 @@ static void log_ready(const struct config *config)
 		snprintf(clients, sizeof(clients),
 		         last ? ", clients at %s to %u" : ", clients at %s", port->place.uds_path,
 		         last);
+	else if (port->backend->pty)
+		snprintf(clients, sizeof(clients),
+		         last ? ", terminals at %s to %u" : ", terminal at %s",
+		         port->place.pty_path, last);
 	log_info("ready for %u guest%s%s: frontends at %s%s", config->guests_count, last ? "s" : "",
 	         ports, frontends, clients);
 }

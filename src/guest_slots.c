@@ -61,7 +61,7 @@ static void on_port_attended(struct guest_port *port)
 {
 	struct guest_slot *slot = slot_of(port);
 
-	console_set_attended(&slot->guest->console, id_of(slot), port->output.port.attended > 0);
+	console_attend(&slot->guest->console, id_of(slot));
 	guest_device_queue(slot->guest, CONSOLE_CONTROL_RECEIVEQ);
 }
 

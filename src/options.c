@@ -110,9 +110,19 @@ static bool set_telnet_break(struct settings *settings, const char *value)
 	return settings->protocol.break_is_sysrq || strcmp(value, "ignore") == 0;
 }
 
+static bool set_access(struct settings *settings, const char *value)
+{
+	return values_access(value, &settings->access);
+}
+
 static bool set_uds_path(struct settings *settings, const char *value)
 {
 	return values_path(value, &settings->uds_path);
+}
+
+static bool set_pty(struct settings *settings, const char *value)
+{
+	return values_path(value, &settings->pty_path);
 }
 
 static bool set_log_file(struct settings *settings, const char *value)
@@ -202,14 +212,18 @@ static const struct option_type option_types[] = {
      .set = set_tcp_protocol},
     {"telnet-break", 0, "WHAT", "ignore or sysrq",
      "what telnet's BREAK is to the guest; sysrq: byte 0x0f [ignore]", .set = set_telnet_break},
+    {"access", 0, "WHO", VALUES_ACCESS_TAKES,
+     "who of several clients may write; data ports: single [shared]", .set = set_access},
     {"uds-path", 0, "PATH", VALUES_PATH_TAKES,
      "Unix socket for clients; the guest's number is appended", .set = set_uds_path},
+    {"pty", 0, "PATH", VALUES_PATH_TAKES,
+     "link to the pseudo terminal; the guest's number is appended", .set = set_pty},
     {"log-file", 0, "PATTERN", VALUES_PATH_TAKES,
      "files for all output; %i is the guest's number, else it is appended", .set = set_log_file},
     {"port", 0, "SPEC", "KEY=VALUE,..., and is given at most " PORTS_MAX_S " times",
      "a port of each guest, see below; up to " PORTS_MAX_S " times [one console]", .set = add_port},
     {"max-ports", 0, "N", "a number of ports from 1 to " PORTS_MAX_S,
-     "ports a guest can get, also later [the number of --port]", .set = set_max_ports},
+     "ports a guest can get, with those added later [the ports given]", .set = set_max_ports},
     {"resize-order", 0, "ORDER", "cols-rows or rows-cols",
      "how guests with --port are told a window's size [cols-rows]", .set = set_resize_order},
     {"control-socket", 0, "PATH", VALUES_PATH_TAKES, "Unix socket for controlling this process",

@@ -30,7 +30,7 @@ struct thing {
 #define CONTROL_SOCKET "control-socket"
 
 /* The most that one port has. */
-#define PORT_THINGS_MAX 5u
+#define PORT_THINGS_MAX 6u
 
 /* Comparing. */
 
@@ -159,6 +159,7 @@ static unsigned int list_port(const struct overlaps_port *port, struct thing *re
 	    {SORT_SINGLE, 0, kind->single ? kind->name : NULL, "backend"},
 	    {SORT_TCP, place->tcp_port, kind->tcp ? place->address : NULL, "tcp-port"},
 	    {SORT_PATH, 0, kind->uds ? place->uds_path : NULL, "uds-path"},
+	    {SORT_PATH, 0, kind->pty ? place->pty_path : NULL, "pty"},
 	    {SORT_PATH, 0, config->log_path, "log-file"},
 	};
 	unsigned int n = 0;

@@ -13,7 +13,7 @@
 /* What is known while a text is read. Its strings are the text's or the defaults'. */
 struct spec {
 	struct port_config port; /* but for its strings */
-	const char *name, *uds_path, *log_path;
+	const char *name, *uds_path, *pty_path, *log_path;
 	unsigned int given; /* a bit for each key */
 	char *error;
 };
@@ -87,9 +87,19 @@ static bool set_tcp_protocol(struct spec *spec, const char *value)
 	return values_tcp_protocol(value, &spec->port.place.protocol.telnet);
 }
 
+static bool set_access(struct spec *spec, const char *value)
+{
+	return values_access(value, &spec->port.place.access);
+}
+
 static bool set_uds_path(struct spec *spec, const char *value)
 {
 	return values_path(value, &spec->uds_path);
+}
+
+static bool set_pty(struct spec *spec, const char *value)
+{
+	return values_path(value, &spec->pty_path);
 }
 
 static bool set_log_file(struct spec *spec, const char *value)
@@ -107,9 +117,19 @@ static bool has_tcp(const struct backend_kind *kind)
 	return kind->tcp;
 }
 
+static bool has_clients(const struct backend_kind *kind)
+{
+	return kind->tcp || kind->uds;
+}
+
 static bool has_uds(const struct backend_kind *kind)
 {
 	return kind->uds;
+}
+
+static bool has_pty(const struct backend_kind *kind)
+{
+	return kind->pty;
 }
 
 static const struct port_key {
@@ -128,7 +148,9 @@ static const struct port_key {
     {"backend", "KIND", VALUES_BACKEND_TAKES, set_backend, NULL, false},
     {"tcp-port", "PORT", VALUES_TCP_PORT_TAKES, set_tcp_port, has_tcp, true},
     {"tcp-protocol", "NAME", VALUES_TCP_PROTOCOL_TAKES, set_tcp_protocol, has_tcp, false},
+    {"access", "WHO", VALUES_ACCESS_TAKES, set_access, has_clients, false},
     {"uds-path", "PATH", VALUES_PATH_TAKES, set_uds_path, has_uds, true},
+    {"pty", "PATH", VALUES_PATH_TAKES, set_pty, has_pty, true},
     {"log-file", "PATTERN", VALUES_PATH_TAKES, set_log_file, NULL, false},
     {"history", "BYTES", VALUES_HISTORY_TAKES, set_history, NULL, false},
 };
@@ -225,7 +247,16 @@ static bool settle_backend(struct spec *spec)
 	}
 	if (spec->port.backend->uds && !spec->uds_path)
 		return fail(spec, "uds-path: is required with backend=uds; it takes a path");
+	if (spec->port.backend->pty && !spec->pty_path)
+		return fail(spec, "pty: is required with backend=pty; it takes a path");
 	return true;
+}
+
+/* What a data port sends is one stream for one client, unless it is said otherwise. */
+static void settle_access(struct spec *spec)
+{
+	if (spec->port.data && !is_given(spec, set_access))
+		spec->port.place.access = ACCESS_SINGLE;
 }
 
 static bool add_number(struct spec *spec, unsigned int guest_index)
@@ -244,13 +275,14 @@ static bool add_number(struct spec *spec, unsigned int guest_index)
 static bool make_port(const struct spec *spec, unsigned int guest_index, struct port_config *ret)
 {
 	struct port_config port = spec->port;
-	bool uds = port.backend->uds;
+	bool uds = port.backend->uds, pty = port.backend->pty;
 
 	port.name = spec->name ? strdup(spec->name) : NULL;
 	port.place.uds_path = uds ? values_append_number(spec->uds_path, guest_index) : NULL;
+	port.place.pty_path = pty ? values_append_number(spec->pty_path, guest_index) : NULL;
 	port.log_path = spec->log_path ? values_insert_number(spec->log_path, guest_index) : NULL;
 	if ((spec->name && !port.name) || (uds && !port.place.uds_path) ||
-	    (spec->log_path && !port.log_path)) {
+	    (pty && !port.place.pty_path) || (spec->log_path && !port.log_path)) {
 		port_config_deinit(&port);
 		return fail(spec, "no memory");
 	}
@@ -264,6 +296,7 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	struct spec spec = {
 	    .port = *defaults,
 	    .uds_path = defaults->place.uds_path,
+	    .pty_path = defaults->place.pty_path,
 	    .log_path = defaults->log_path,
 	};
 	char *copy = strdup(text ? text : "");
@@ -272,8 +305,9 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	spec.error = ret_error;
 	if (!copy)
 		return fail(&spec, "no memory");
-	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec) &&
-	     add_number(&spec, guest_index) && make_port(&spec, guest_index, ret);
+	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec);
+	settle_access(&spec);
+	ok = ok && add_number(&spec, guest_index) && make_port(&spec, guest_index, ret);
 	free(copy);
 	return ok;
 }

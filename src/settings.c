@@ -58,6 +58,9 @@ static bool judge_port(const struct settings *settings, char *error)
 	if (kind->uds && !settings->uds_path)
 		return fail(error, "--uds-path: is required with --backend=%s; it takes a path",
 		            kind->name);
+	if (kind->pty && !settings->pty_path)
+		return fail(error, "--pty: is required with --backend=%s; it takes a path",
+		            kind->name);
 	return true;
 }
 
@@ -92,6 +95,7 @@ static bool make_defaults(const struct settings *settings, struct port_config *r
 		    .address = settings->listen_address,
 		    .tcp_port = settings->tcp_port,
 		    .protocol = settings->protocol,
+		    .access = settings->access,
 		    .mode = settings->socket_mode,
 		    .group = settings->socket_group,
 		},
@@ -99,9 +103,11 @@ static bool make_defaults(const struct settings *settings, struct port_config *r
 	};
 
 	port.place.uds_path = settings->uds_path ? strdup(settings->uds_path) : NULL;
+	port.place.pty_path = settings->pty_path ? strdup(settings->pty_path) : NULL;
 	port.log_path = settings->log_file ? strdup(settings->log_file) : NULL;
 	*ret_defaults = port;
 	return (port.place.uds_path || !settings->uds_path) &&
+	       (port.place.pty_path || !settings->pty_path) &&
 	       (port.log_path || !settings->log_file);
 }
 
@@ -188,6 +194,7 @@ static bool fill_config(const struct settings *settings, struct config *config, 
 	ok = ok && fill_guests(settings, &defaults, config, error);
 	config->port_defaults = defaults;
 	config->port_defaults.place.uds_path = NULL;
+	config->port_defaults.place.pty_path = NULL;
 	config->port_defaults.log_path = NULL;
 	port_config_deinit(&defaults);
 	return ok && judge_overlaps(settings, config, error);

@@ -29,7 +29,9 @@ struct settings {
 	const char *listen_address;
 	uint16_t tcp_port;
 	struct client_protocol protocol;
+	enum access access;
 	const char *uds_path; /* or NULL */
+	const char *pty_path; /* or NULL */
 	const char *log_file; /* or NULL */
 	uint64_t history;
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "values.h"
 
+#include "base/macros.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +68,24 @@ bool values_tcp_protocol(const char *text, bool *ret_telnet)
 		return false;
 	*ret_telnet = telnet;
 	return true;
+}
+
+bool values_access(const char *text, enum access *ret_access)
+{
+	static const char *const names[] = {
+	    [ACCESS_SHARED] = "shared",
+	    [ACCESS_EXCLUSIVE] = "exclusive",
+	    [ACCESS_WATCH] = "watch",
+	    [ACCESS_SINGLE] = "single",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i], text) == 0) {
+			*ret_access = (enum access)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 bool values_history(const char *text, uint64_t *ret_bytes)

@@ -26,6 +26,9 @@ bool values_tcp_port(const char *text, uint16_t *ret_port);
 #define VALUES_TCP_PROTOCOL_TAKES "raw or telnet"
 bool values_tcp_protocol(const char *text, bool *ret_telnet);
 
+#define VALUES_ACCESS_TAKES "shared, exclusive, watch or single"
+bool values_access(const char *text, enum access *ret_access);
+
 /* Bytes, up to a power of two. */
 #define VALUES_HISTORY_TAKES "4096 to 1G bytes; K, M and G are understood"
 bool values_history(const char *text, uint64_t *ret_bytes);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A client on a stream socket: it reads a port's output at its own pace, and what it sends is
- * the port's input.
+ * The clients of a port on stream sockets: each reads the port's output at its own pace, and what
+ * those send that may write is the port's input.
  *
- * A raw one has no buffers of its own but for the line that marks a gap: output is sent out of the
- * output ring, input is received into the input ring, by one client after the other. One that
- * speaks telnet has small ones, where bytes are encoded and decoded. A client is told to wait by
- * not being read from; TCP does the rest.
+ * A raw one has no buffers of its own but for marked lines: output is sent out of the output ring,
+ * input is received into the input ring, by one client after the other. One that speaks telnet has
+ * small ones, where bytes are encoded and decoded. A client that may write is told to wait by not
+ * being read from; TCP does the rest. What one sends that may not write is received and thrown
+ * away, so that nothing of it waits.
+ *
+ * client.c has the set and each client's life, client_output.c and client_input.c the two ways of
+ * the bytes.
  */
 #ifndef BACKENDS_CLIENT_H
 #define BACKENDS_CLIENT_H
@@ -16,29 +20,50 @@
 
 struct client;
 
+/* Who may write, with several clients. */
+enum access {
+	ACCESS_SHARED,    /* all */
+	ACCESS_EXCLUSIVE, /* the newest; the one before has to go */
+	ACCESS_WATCH,     /* the one that has been there longest; the others watch */
+	ACCESS_SINGLE,    /* the only one there is; others are turned away */
+};
+
 /* How the clients of a port are spoken to. */
 struct client_protocol {
 	bool telnet;         /* otherwise bytes are bytes */
 	bool break_is_sysrq; /* what telnet's BREAK is to the guest */
 };
 
+/* The most that is received in one piece from a client whose input is decoded or thrown away. */
+#define CLIENT_RECEIVE_BYTES 1024u
+
 /* The clients of one port. Embedded in their backend. */
 struct client_set {
 	struct backend_port *port;
 	struct client_protocol protocol;
+	enum access access;
 	struct window_set windows;
 	struct loop_scope *scope;
-	struct loop_timer look; /* at clients that aren't waited for */
+	struct loop_timer look; /* at clients that aren't waited for, or that wait themselves */
+	uint64_t look_ms;
+	uint32_t silent_ms; /* after which a client that should answer is dead */
 	struct list clients;
 	unsigned int count;
-	bool receiving; /* one of them is receiving into the input ring */
+	unsigned int leaving;  /* of `count`, those that are told that they have to go */
+	uint64_t joined;       /* how many have come */
+	struct client *writer; /* the one that may write, unless all may; NULL: nobody is there */
+	bool receiving;        /* one of them is receiving into the input ring */
 	/* The last client has gone. */
 	void (*emptied)(struct client_set *set);
+	/* Where the input goes of those that only watch. */
+	struct byte_ring waste;
+	struct byte_ring_state waste_state;
+	uint8_t waste_bytes[CLIENT_RECEIVE_BYTES];
 };
 
 void client_set_init(struct client_set *set, struct backend_port *port,
-                     const struct client_protocol *protocol, struct loop_scope *scope,
-                     void (*emptied)(struct client_set *set));
+                     const struct client_protocol *protocol, enum access access,
+                     struct loop_scope *scope, void (*emptied)(struct client_set *set));
 
 /*
  * Takes the connected socket `fd`. Returns 0 or -ENOMEM (fd closed). `name` is for the log, and
@@ -46,12 +71,18 @@ void client_set_init(struct client_set *set, struct backend_port *port,
  */
 int client_new(struct client_set *set, int fd, const char *name);
 
+/* How many clients there are without those that have to go. */
+unsigned int client_set_staying(const struct client_set *set);
+
+/* Says to the peer of `fd`, as far as that can be done at once, why it can't stay; closes `fd`. */
+void client_set_turn_away(struct client_set *set, int fd, const char *why);
+
 /* There is room in the input ring: lets the clients fill it, each in turn. */
 void client_set_receive(struct client_set *set);
 
 /*
- * Closes a client that has gone or may have: it sends no more, or its connection is broken. False
- * if there is none.
+ * Sends a client away that has gone or may have: it sends no more, or its connection is broken.
+ * False if there is none.
  */
 bool client_set_close_gone(struct client_set *set);
 

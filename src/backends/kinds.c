@@ -3,6 +3,7 @@
 
 #include "backends/nested.h"
 #include "backends/network.h"
+#include "backends/pty.h"
 #include "backends/targets.h"
 #include "backends/uds.h"
 
@@ -17,13 +18,20 @@ static int new_network(struct backend **ret_backend, struct loop *loop, struct b
                        const struct backend_place *place)
 {
 	return network_new(ret_backend, loop, port, place->address, place->tcp_port,
-	                   &place->protocol);
+	                   &place->protocol, place->access);
 }
 
 static int new_uds(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
                    const struct backend_place *place)
 {
-	return uds_new(ret_backend, loop, port, place->uds_path, place->mode, place->group);
+	return uds_new(ret_backend, loop, port, place->uds_path, place->mode, place->group,
+	               place->access);
+}
+
+static int new_pty(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
+                   const struct backend_place *place)
+{
+	return pty_new(ret_backend, loop, port, place->pty_path, place->mode, place->group);
 }
 
 #define TARGET(name)                                                                               \
@@ -59,6 +67,13 @@ const struct backend_kind backend_kinds[] = {
 	.uds = true,
 	.log_level = LOG_LEVEL_INFO,
 	.make = new_uds,
+    },
+    {
+	.name = "pty",
+	.help = "a pseudo terminal for tio, picocom or screen, see --pty",
+	.pty = true,
+	.log_level = LOG_LEVEL_INFO,
+	.make = new_pty,
     },
     {
 	.name = "null",

@@ -18,7 +18,9 @@ struct backend_place {
 	const char *address;
 	uint16_t tcp_port;
 	struct client_protocol protocol; /* on TCP */
+	enum access access;
 	char *uds_path;
+	char *pty_path;
 	mode_t mode;
 	gid_t group; /* (gid_t)-1: as it comes */
 };
@@ -29,6 +31,7 @@ struct backend_kind {
 	bool single;              /* there can be only one in the process */
 	bool uds;                 /* it has a Unix socket for clients */
 	bool tcp;                 /* it has a TCP port */
+	bool pty;                 /* it has a link to a pseudo terminal */
 	enum log_level log_level; /* unless told otherwise */
 	/* Returns 0 or -errno, having logged the cause. */
 	int (*make)(struct backend **ret_backend, struct loop *loop, struct backend_port *port,

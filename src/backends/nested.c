@@ -380,6 +380,7 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));
 	window_set_init(&nested->windows, port);
 	window_init(&nested->window);
+	window_let_count(&nested->windows, &nested->window, true);
 }
 
 int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)

@@ -17,10 +17,24 @@
 
 #define BACKLOG 64
 
-/* A connection without traffic is asked for after 30 s, and given up after 3 more askings. */
-#define KEEPALIVE_IDLE_S     30
-#define KEEPALIVE_INTERVAL_S 10
-#define KEEPALIVE_COUNT      3
+/*
+ * A connection without traffic is asked for after 30 s, and given up after 3 more askings. With
+ * output on its way, it is the system that sends again, or asks whether the window has opened, and
+ * gives up after 15 times without an answer (net.ipv4.tcp_retries2). From Linux 6.15 on the time
+ * between them can be bounded: 63 s then until it gives up on output that isn't acknowledged, and
+ * 80 s on a window that has closed, where it was 15 minutes and more. TCP_USER_TIMEOUT is no such
+ * bound: it ends a client that lives, answers and only doesn't read. For those that wait for room
+ * on older kernels there is peer_is_dead().
+ */
+#define KEEPALIVE_IDLE_S       30
+#define KEEPALIVE_INTERVAL_S   10
+#define KEEPALIVE_COUNT        3
+#define ASKING_INTERVAL_MAX_MS 5000
+
+/* Debian 12's headers don't have it. */
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
 
 static void name_peer(int fd, char name[SERVER_NAME_BYTES])
 {
@@ -50,8 +64,7 @@ static void greet(int fd, char name[SERVER_NAME_BYTES])
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
-	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-	           (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S) * 1000);
+	set_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, ASKING_INTERVAL_MAX_MS);
 }
 
 static void free_network(struct server *server)
@@ -104,7 +117,8 @@ static int listen_on(const char *address, uint16_t tcp_port, int *ret_fd)
 }
 
 int network_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-                const char *address, uint16_t tcp_port, const struct client_protocol *protocol)
+                const char *address, uint16_t tcp_port, const struct client_protocol *protocol,
+                enum access access)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int fd, r;
@@ -118,7 +132,7 @@ int network_new(struct backend **ret_backend, struct loop *loop, struct backend_
 		free(server);
 		return r;
 	}
-	server_init(server, &network_ops, loop, port, protocol, fd);
+	server_init(server, &network_ops, loop, port, protocol, access, fd);
 	*ret_backend = &server->backend;
 	return 0;
 }

@@ -16,6 +16,7 @@
  * has logged. The backend frees itself before `stopped`.
  */
 int network_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-                const char *address, uint16_t tcp_port, const struct client_protocol *protocol);
+                const char *address, uint16_t tcp_port, const struct client_protocol *protocol,
+                enum access access);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/server.h"
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
 
@@ -10,27 +9,19 @@ static struct server *server_of(struct backend *backend)
 	return container_of(backend, struct server, backend);
 }
 
-static void turn_away(int fd)
-{
-	static const char line[] = "vhost-user-console: too many clients\r\n";
-
-	send(fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	fd_close(&fd);
-}
-
 static void on_accepted(struct acceptor *acceptor, int fd)
 {
 	struct server *server = container_of(acceptor, struct server, acceptor);
 	const char *guest = server->backend.port->name;
+	unsigned int most = server->clients.access == ACCESS_SINGLE ? 1 : SERVER_CLIENTS_MAX;
 	char name[SERVER_NAME_BYTES];
 
 	/* One that sends no more may long be gone: TCP can't tell. Its place is taken over. */
-	if (server->clients.count >= SERVER_CLIENTS_MAX &&
+	if (client_set_staying(&server->clients) >= most &&
 	    !client_set_close_gone(&server->clients)) {
 		log_limited(&server->limit, LOG_LEVEL_WARNING,
-		            "%s: a client was turned away, there are %u already", guest,
-		            server->clients.count);
-		turn_away(fd);
+		            "%s: a client was turned away, there are %u already", guest, most);
+		client_set_turn_away(&server->clients, fd, "too many clients");
 		return;
 	}
 	server->ops->greet(fd, name);
@@ -85,12 +76,13 @@ static const struct backend_ops server_backend_ops = {
 };
 
 void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
-                 struct backend_port *port, const struct client_protocol *protocol, int fd)
+                 struct backend_port *port, const struct client_protocol *protocol,
+                 enum access access, int fd)
 {
 	server->backend = (struct backend){.ops = &server_backend_ops, .port = port};
 	server->ops = ops;
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
-	client_set_init(&server->clients, port, protocol, &server->scope, on_emptied);
+	client_set_init(&server->clients, port, protocol, access, &server->scope, on_emptied);
 	acceptor_start(&server->acceptor, &server->scope, fd, port->name, on_accepted);
 }

@@ -8,7 +8,7 @@
 #include "backends/client.h"
 #include "loop/acceptor.h"
 
-/* The most clients of a port. */
+/* The most clients of a port, but for those that are told that they have to go. */
 #define SERVER_CLIENTS_MAX 64u
 
 /* Long enough for "[IPv6 address]:port" and for "uid 1000 pid 12345". */
@@ -36,6 +36,7 @@ struct server {
 
 /* Takes the listening socket `fd` and serves who connects, until backend_ops.stop. */
 void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
-                 struct backend_port *port, const struct client_protocol *protocol, int fd);
+                 struct backend_port *port, const struct client_protocol *protocol,
+                 enum access access, int fd);
 
 #endif

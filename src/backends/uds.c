@@ -40,7 +40,7 @@ static const struct server_ops uds_ops = {
 };
 
 int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-            const char *path, mode_t mode, gid_t group)
+            const char *path, mode_t mode, gid_t group, enum access access)
 {
 	struct uds *uds = calloc(1, sizeof(*uds));
 	int fd;
@@ -53,7 +53,7 @@ int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port
 		free(uds);
 		return fd;
 	}
-	server_init(&uds->server, &uds_ops, loop, port, &(struct client_protocol){0}, fd);
+	server_init(&uds->server, &uds_ops, loop, port, &(struct client_protocol){0}, access, fd);
 	*ret_backend = &uds->server.backend;
 	return 0;
 }

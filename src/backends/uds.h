@@ -5,7 +5,7 @@
 #ifndef BACKENDS_UDS_H
 #define BACKENDS_UDS_H
 
-#include "backends/backend.h"
+#include "backends/client.h"
 #include "loop/loop.h"
 
 #include <sys/types.h>
@@ -16,6 +16,6 @@
  * socket and frees itself before `stopped`.
  */
 int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
-            const char *path, mode_t mode, gid_t group);
+            const char *path, mode_t mode, gid_t group, enum access access);
 
 #endif

@@ -11,8 +11,8 @@ void window_set_init(struct window_set *set, struct backend_port *port)
 
 void window_init(struct window *window)
 {
+	*window = (struct window){0};
 	list_init(&window->link);
-	window->cols = window->rows = 0;
 }
 
 static void choose(struct window_set *set)
@@ -29,12 +29,26 @@ static void choose(struct window_set *set)
 	port->device->resized(port->device);
 }
 
+/* To the front, or out. */
+static void place(struct window_set *set, struct window *window)
+{
+	list_remove(&window->link);
+	if (window->may_count && window->cols > 0 && window->rows > 0)
+		list_prepend(&set->windows, &window->link);
+	choose(set);
+}
+
 void window_resize(struct window_set *set, struct window *window, uint16_t cols, uint16_t rows)
 {
 	window->cols = cols;
 	window->rows = rows;
-	list_remove(&window->link);
-	if (cols > 0 && rows > 0)
-		list_prepend(&set->windows, &window->link);
-	choose(set);
+	place(set, window);
+}
+
+void window_let_count(struct window_set *set, struct window *window, bool may_count)
+{
+	if (window->may_count == may_count)
+		return;
+	window->may_count = may_count;
+	place(set, window);
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,6 +119,40 @@ int path_stat(const struct path *path, struct stat *ret_st)
 int path_unlink(const struct path *path)
 {
 	return unlinkat(path->folder->fd, path->name, 0) < 0 ? -errno : 0;
+}
+
+int path_link(const struct path *path, const char *target)
+{
+	return symlinkat(target, path->folder->fd, path->name) < 0 ? -errno : 0;
+}
+
+int path_replace_by_link(const struct path *path, const char *target)
+{
+	int folder = path->folder->fd, r;
+	char *name;
+
+	/* Only a rename replaces in one step, so it is made under a name of this process first. */
+	if (asprintf(&name, "%s.%d.new", path->name, getpid()) < 0)
+		return -ENOMEM;
+	r = symlinkat(target, folder, name) < 0 ? -errno : 0;
+	if (r == 0 && renameat(folder, name, folder, path->name) < 0) {
+		r = -errno;
+		unlinkat(folder, name, 0);
+	}
+	free(name);
+	return r;
+}
+
+int path_read_link(const struct path *path, char *ret_target, size_t size)
+{
+	ssize_t len = readlinkat(path->folder->fd, path->name, ret_target, size);
+
+	if (len < 0)
+		return -errno;
+	if ((size_t)len >= size)
+		return -ENAMETOOLONG;
+	ret_target[len] = '\0';
+	return 0;
 }
 
 int path_set_group(const struct path *path, gid_t group)

@@ -8,6 +8,7 @@
 #ifndef BASE_PATH_H
 #define BASE_PATH_H
 
+#include <stddef.h>
 #include <sys/stat.h>
 
 struct path_folder;
@@ -27,6 +28,15 @@ void path_close(struct path *path);
 int path_open_file(const struct path *path, int flags, mode_t mode);
 int path_stat(const struct path *path, struct stat *ret_st);
 int path_unlink(const struct path *path);
+
+/*
+ * A symbolic link: made, where the name must be free; put in the place of what is there, in one
+ * step; and read, as a string that has to fit into `size`, else -ENAMETOOLONG; of what isn't a
+ * link, -EINVAL. Return 0 or -errno.
+ */
+int path_link(const struct path *path, const char *target);
+int path_replace_by_link(const struct path *path, const char *target);
+int path_read_link(const struct path *path, char *ret_target, size_t size);
 
 /* Gives the file, or the link itself, to the group. Returns 0 or -errno. */
 int path_set_group(const struct path *path, gid_t group);

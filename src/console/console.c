@@ -118,9 +118,21 @@ void console_set_size(struct console *console, unsigned int id, uint16_t cols, u
 	console->config.rows = le16_of(rows);
 }
 
-void console_set_attended(struct console *console, unsigned int id, bool attended)
+/*
+ * A driver that has opened the port sees it closed only after it got what was sent before: a reader
+ * in the guest finds the end of the stream there.
+ */
+static void attend(struct console_port *port)
 {
-	handshake_set_attended(&console->ports[id].handshake, attended);
+	bool left = port->handshake.state->open && byte_ring_used(&port->port.people->input) > 0;
+
+	handshake_set_attended(&port->handshake, port->port.people->attended > 0 || left);
+}
+
+void console_attend(struct console *console, unsigned int id)
+{
+	if (port_attached(&console->ports[id].port))
+		attend(&console->ports[id]);
 }
 
 /* Configuration space. */
@@ -197,7 +209,10 @@ static bool take_message(struct console *console, const struct virtio_console_co
 	}
 	if (id >= console_ports_reach(console) || !port_attached(&console->ports[id].port))
 		return false;
-	return handshake_take(&console->ports[id].handshake, event, value);
+	if (!handshake_take(&console->ports[id].handshake, event, value))
+		return false;
+	attend(&console->ports[id]);
+	return true;
 }
 
 /* Gathers `len` bytes of the chain, whatever they are spread over. Whether there were so many. */
@@ -335,6 +350,16 @@ static bool takes_input(const struct console *console, const struct console_port
 	return !console->multiport || port->handshake.console || port->handshake.state->open;
 }
 
+static struct port_outcome pump_input(struct console_port *port)
+{
+	bool attended = port->handshake.attended;
+	struct port_outcome outcome = port_pump_input(&port->port);
+
+	attend(port);
+	outcome.control = port->handshake.attended != attended;
+	return outcome;
+}
+
 struct port_outcome console_pump(struct console *console, unsigned int vring)
 {
 	unsigned int id = console_port_of(vring);
@@ -348,7 +373,7 @@ struct port_outcome console_pump(struct console *console, unsigned int vring)
 	if (is_transmitq(vring))
 		return port_pump_output(&port->port);
 	if (port_attached(&port->port) && takes_input(console, port))
-		return port_pump_input(&port->port);
+		return pump_input(port);
 	return (struct port_outcome){0};
 }
 

@@ -138,8 +138,8 @@ bool console_write_config(struct console *console, uint32_t offset, const uint8_
  */
 void console_set_size(struct console *console, unsigned int id, uint16_t cols, uint16_t rows);
 
-/* Whether somebody is at the port. */
-void console_set_attended(struct console *console, unsigned int id, bool attended);
+/* How many people are at the port has changed. */
+void console_attend(struct console *console, unsigned int id);
 
 /*
  * Virtqueue `vring` is started, by a driver that has taken these features. One whose control

@@ -144,25 +144,65 @@ static void a_resumed_driver_goes_on_with_its_ports(void **state)
 	}
 }
 
+/* Those that let the feature pass. */
+static const struct vmm *const vmms[] = {&vmm_qemu, &vmm_crosvm, &vmm_libkrun};
+#define VMMS (sizeof(vmms) / sizeof(vmms[0]))
+
+static struct bed_guest *new_guest_of(const struct vmm *vmm)
+{
+	struct multiport_driver_options options = {
+	    .ports = USUAL_PORTS,
+	    .console = {.vmm = vmm, .queue_size = 64},
+	};
+	struct bed_guest *guest = new_ports_guest(usual_ports, USUAL_PORTS, &options);
+
+	assert_true(multiport_driver_bring_up(&guest->multiport));
+	return guest;
+}
+
+/* Every VMM that lets the feature pass: the handshake, and again after each reset. */
+static void every_vmm_shakes_hands(void **state)
+{
+	(void)state;
+	for (unsigned int v = 0; v < VMMS; v++) {
+		struct bed_guest *guest = new_guest_of(vmms[v]);
+
+		for (unsigned int i = 0; i < 3; i++) {
+			expect_ports(guest);
+			for (uint32_t id = 0; id < USUAL_PORTS; id++)
+				expect_port_answers(guest, id);
+			check_port_output(guest, USUAL_CONSOLE, 5000);
+			check_port_input(guest, USUAL_CONSOLE, 5000);
+			assert_true(multiport_driver_reset(&guest->multiport));
+			assert_true(multiport_driver_restart(&guest->multiport));
+		}
+		assert_int_equal(guest->console.refused, 0);
+		bed_free(guest->bed);
+	}
+}
+
 /* A reset device has forgotten the handshake: nothing of it is said to the next driver. */
 static void a_reset_forgets_the_handshake(void **state)
 {
-	struct bed_guest *guest = new_usual_guest();
-
 	(void)state;
-	/* Answers that nobody has taken, too. */
-	guest->multiport.hold_control = true;
-	for (unsigned int i = 0; i < 12; i++)
-		multiport_driver_send(&guest->multiport, 0, CONSOLE_PORT_READY, 1);
-	bed_settle(guest->bed);
-	assert_true(multiport_driver_reset(&guest->multiport));
-	guest->multiport.hold_control = false;
-	assert_true(multiport_driver_restart(&guest->multiport));
-	expect_no_message(guest);
-	test_backend_resize(&guest->backends[USUAL_CONSOLE], 80, 24);
-	expect_no_message(guest);
-	test_backend_resize(&guest->backends[USUAL_CONSOLE], 0, 0);
-	shake_hands(guest);
+	for (unsigned int v = 0; v < VMMS; v++) {
+		struct bed_guest *guest = new_guest_of(vmms[v]);
+
+		/* Answers that nobody has taken, too. */
+		guest->multiport.hold_control = true;
+		for (unsigned int i = 0; i < 12; i++)
+			multiport_driver_send(&guest->multiport, 0, CONSOLE_PORT_READY, 1);
+		bed_settle(guest->bed);
+		assert_true(multiport_driver_reset(&guest->multiport));
+		guest->multiport.hold_control = false;
+		assert_true(multiport_driver_restart(&guest->multiport));
+		expect_no_message(guest);
+		test_backend_resize(&guest->backends[USUAL_CONSOLE], 80, 24);
+		expect_no_message(guest);
+		test_backend_resize(&guest->backends[USUAL_CONSOLE], 0, 0);
+		shake_hands(guest);
+		bed_free(guest->bed);
+	}
 }
 
 /* So has it for a new frontend. */
@@ -427,6 +467,7 @@ int main(void)
 	    BED_TEST(a_device_may_get_ready_again),
 	    BED_TEST(a_port_may_get_ready_again),
 	    BED_TEST(a_resumed_driver_goes_on_with_its_ports),
+	    BED_TEST(every_vmm_shakes_hands),
 	    BED_TEST(a_reset_forgets_the_handshake),
 	    BED_TEST(a_new_frontend_begins_anew),
 	    BED_TEST(a_pause_forgets_nothing),

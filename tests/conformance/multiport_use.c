@@ -32,6 +32,30 @@ struct bed_guest *new_usual_guest(void)
 	return guest;
 }
 
+struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_options *port)
+{
+	struct bed_port_options ports[] = {
+	    {.data = false},
+	    {.name = DATA_NAME, .data = true, .network = true, .history = history},
+	};
+	struct multiport_driver_options options = {.ports = 2};
+	struct bed_guest *guest;
+
+	if (port)
+		options.port = *port;
+	guest = new_ports_guest(ports, 2, &options);
+	assert_true(multiport_driver_bring_up(&guest->multiport));
+	shake_hands(guest);
+	return guest;
+}
+
+void connect_data(struct tcp_client *client, struct bed_guest *guest, int receive_buffer)
+{
+	tcp_client_connect_port(client, guest, 1, receive_buffer);
+	multiport_driver_await_open(&guest->multiport, 1, true);
+	multiport_driver_skip(&guest->multiport);
+}
+
 /* ---- messages ---- */
 
 const struct multiport_message *expect_event(struct bed_guest *guest, uint32_t id, uint16_t event)
@@ -179,11 +203,37 @@ void check_port_input(struct bed_guest *guest, uint32_t id, size_t size)
 
 size_t offer_to_port(struct bed_guest *guest, uint32_t id, uint64_t pos, uint64_t size)
 {
-	static uint8_t bytes[65536];
-	size_t n = size < sizeof(bytes) ? (size_t)size : sizeof(bytes);
+	static uint8_t bytes[1 << 20];
+	struct port_driver *port = multiport_driver_port(&guest->multiport, id);
+	uint64_t room = (uint64_t)port->options.transmit_size *
+	                (port->options.transmit_count - driver_outstanding(port->transmitq));
+	size_t n = sizeof(bytes);
 
+	/* Not more than will go: the pattern takes its time. */
+	if (n > size)
+		n = (size_t)size;
+	if (n > room)
+		n = (size_t)room;
+	if (n == 0)
+		return 0;
 	support_fill_pattern(bytes, n, pos);
-	return port_driver_offer(multiport_driver_port(&guest->multiport, id), bytes, n);
+	return port_driver_offer(port, bytes, n);
+}
+
+uint64_t offer_until_held(struct bed_guest *guest, uint32_t id)
+{
+	struct port_driver *port = multiport_driver_port(&guest->multiport, id);
+	uint64_t offered = 0;
+
+	for (unsigned int held = 0; held < 8; bed_settle(guest->bed)) {
+		size_t n = offer_to_port(guest, id, offered, UINT64_MAX);
+
+		offered += n;
+		held = n == 0 ? held + 1 : 0;
+		port_driver_reap(port);
+	}
+	assert_int_equal(driver_outstanding(port->transmitq), port->options.transmit_count);
+	return offered;
 }
 
 struct passing {

@@ -24,6 +24,13 @@ struct bed_guest *new_ports_guest(const struct bed_port_options *ports, unsigned
 /* A guest with the usual ports, its driver running; no message has gone either way. */
 struct bed_guest *new_usual_guest(void);
 
+/* A guest with a data port over TCP, port 1, beside the console; it has shaken hands. NULL: the
+ * driver's usual buffers. */
+struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_options *port);
+
+/* A client of that port; the driver has been told. */
+void connect_data(struct tcp_client *client, struct bed_guest *guest, int receive_buffer);
+
 /* The driver says that it is ready and awaits exactly a PORT_ADD of each port that it has. */
 void expect_ports(struct bed_guest *guest);
 
@@ -48,6 +55,10 @@ void check_port_input(struct bed_guest *guest, uint32_t id, size_t size);
 
 /* As many buffers of a port as there are, with the endless pattern from `pos`; how many bytes. */
 size_t offer_to_port(struct bed_guest *guest, uint32_t id, uint64_t pos, uint64_t size);
+
+/* The guest offers the pattern until the port is held, all its buffers with the device; how many
+ * bytes. */
+uint64_t offer_until_held(struct bed_guest *guest, uint32_t id);
 
 /* The client reads until all of the pattern from `from` up to `to` has come, and nothing else. The
  * driver takes back what is used and offers what is missing up to `to` from `offered` on. */

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -90,7 +91,8 @@ static int new_network_backend(struct backend **ret_backend, struct loop *loop,
 {
 	unsigned int index;
 	struct bed_guest *guest = guest_at(place, &index);
-	int r = network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol);
+	int r =
+	    network_new(ret_backend, loop, port, "127.0.0.1", 0, &place->protocol, place->access);
 
 	if (r == 0)
 		guest->tcp_port[index] = newest_tcp_port();
@@ -121,7 +123,18 @@ static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 	guest_of(guest)->quits++;
 }
 
-static const struct guest_ops guest_ops = {.stopped = on_guest_stopped, .quit = on_guest_quit};
+static void on_port_removed(struct guest *guest, const struct port_config *config)
+{
+	struct bed_guest *bed_guest = guest_of(guest);
+
+	bed_guest->removed |= 1u << (config - bed_guest->ports);
+}
+
+static const struct guest_ops guest_ops = {
+    .stopped = on_guest_stopped,
+    .port_removed = on_port_removed,
+    .quit = on_guest_quit,
+};
 
 static void turn_frontend(struct frontend *frontend)
 {
@@ -198,6 +211,52 @@ static void configure_ports(struct bed_guest *guest, const struct bed_options *o
 		configure_port(guest, 0, &only);
 	for (unsigned int i = 0; options->ports && i < options->ports_count; i++)
 		configure_port(guest, i, &options->ports[i]);
+}
+
+int bed_add_port(struct bed_guest *guest, unsigned int id, const struct bed_port_options *options)
+{
+	const char *why = NULL;
+	int r;
+
+	test_backend_deinit(&guest->backends[id]);
+	guest->tcp_port[id] = 0;
+	guest->removed &= ~(1u << id);
+	configure_port(guest, id, options);
+	r = guest_add_port(guest->guest, &guest->ports[id], &why);
+	assert_true(r == 0 ? guest->guest->slots[id].port.config == &guest->ports[id] : !!why);
+	return r;
+}
+
+int bed_remove_port(struct bed_guest *guest, unsigned int id)
+{
+	const struct port_config *config = NULL;
+	const char *why = NULL;
+	char name[12];
+	int r;
+
+	snprintf(name, sizeof(name), "%u", id);
+	r = guest_remove_port(guest->guest, name, &config, &why);
+	assert_true(r == 0 ? config == &guest->ports[id] : !!why);
+	return r;
+}
+
+struct removal {
+	struct bed_guest *guest;
+	unsigned int id;
+};
+
+static bool is_removed(void *arg)
+{
+	struct removal *removal = arg;
+
+	return removal->guest->removed >> removal->id & 1;
+}
+
+void bed_await_removed(struct bed_guest *guest, unsigned int id)
+{
+	struct removal removal = {guest, id};
+
+	frontend_await(&guest->frontend, is_removed, &removal, "a removed port to stop");
 }
 
 struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options)

@@ -76,6 +76,7 @@ struct bed_guest {
 	socklen_t address_len;
 	bool stopping;
 	unsigned int stopped, quits;
+	unsigned int removed; /* ports, by number: a bit for each that has stopped since added */
 
 	struct frontend frontend;
 	struct guest_memory memory;
@@ -107,6 +108,15 @@ int bed_teardown(void **state);
 
 /* A loop with one guest, its frontend connected and its memory made. NULL: all defaults. */
 struct bed_guest *bed_new(const struct bed_options *options);
+
+/*
+ * Gives a guest at work one port more, which must get the number `id`, and takes it away by its
+ * number; as guest_add_port() and guest_remove_port(), whose answer it returns.
+ */
+int bed_add_port(struct bed_guest *guest, unsigned int id, const struct bed_port_options *options);
+int bed_remove_port(struct bed_guest *guest, unsigned int id);
+/* Turns until the port has stopped. */
+void bed_await_removed(struct bed_guest *guest, unsigned int id);
 
 /* One more guest on the same loop. */
 struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options);

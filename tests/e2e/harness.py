@@ -234,7 +234,7 @@ class Guest(Process):
     _number = itertools.count()
 
     def __init__(self, case, daemon, index=0, kernel='current', append='console=ttyS0 console=hvc0 quiet',
-                 initrd=None, memory=256):
+                 initrd=None, memory=256, vqs=4):
         if not (GUESTS / kernel / 'vmlinuz').exists() or not QEMU.exists():
             raise Skip(f'no guest in {GUESTS}: run scripts/guest test')
         name = f'qemu{next(self._number)}'
@@ -246,7 +246,7 @@ class Guest(Process):
             '-object', f'memory-backend-memfd,id=mem0,size={memory}M,share=on',
             '-chardev', f'socket,id=con0,path={daemon.sockets[index]}',
             '-device', 'vhost-user-test-device-pci,chardev=con0,'
-                       'virtio-id=3,num_vqs=4,config_size=12',
+                       f'virtio-id=3,num_vqs={vqs},config_size=12',
             '-serial', f'file:{self.serial}',
             '-kernel', GUESTS / kernel / 'vmlinuz',
             '-initrd', initrd or GUESTS / kernel / 'initramfs.img',

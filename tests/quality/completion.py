@@ -30,15 +30,11 @@ function=$(complete -p vhost-user-console | sed 's/.*-F \([^ ]*\) .*/\1/')
 printf '%s\n' "${COMPREPLY[@]}"
 """
 
-BACKENDS = {"nested", "network", "uds", "null", "echo", "source"}
 LEVELS = {"error", "warning", "info", "debug"}
 FILES = {"here-a", "here-b"}
 # What is typed, and what is offered: these and no others, whatever options there are. After a
 # "nospace" no blank is added, since a value follows.
 ROWS = [
-    ("--backend=", BACKENDS),
-    ("--backend ", BACKENDS),
-    ("-b ", BACKENDS),
     ("--backend=ne", {"nested", "network"}),
     ("-b ec", {"echo"}),
     ("--backend=telepathy", set()),
@@ -57,6 +53,7 @@ ROWS = [
     ("--log-lev", {"--log-level=", "nospace"}),
     ("-s x --print", {"--print-capabilities"}),
     ("--version --he", {"--help"}),
+    ("--version=", set()),
     ("--bogus --he", {"--help"}),
     ("here", set()),
 ]
@@ -86,9 +83,19 @@ def names(program):
             re.findall(r"^  (?:-\w, |    )(--[a-z-]+)(=?)", text, re.MULTILINE)}
 
 
+def backends(program):
+    text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    kinds = re.search(r"^Backends:\n((?:  .*\n)+)", text, re.MULTILINE)[1]
+    return {line.split()[0] for line in kinds.splitlines()}
+
+
 def judge(program, folder):
-    every = names(program) | {"nospace"}
-    for typed, wanted in [("", every), ("--", every), ("-s x -", every), *ROWS]:
+    every, kinds = names(program) | {"nospace"}, backends(program)
+    rows = [("", every), ("--", every), ("-s x -", every),
+            ("--backend=", kinds), ("--backend ", kinds), ("-b ", kinds)]
+    # Whatever a value may be, it is no option.
+    rows += [(f"{name}--", set()) for name in sorted(every) if name.endswith("=")]
+    for typed, wanted in rows + ROWS:
         got = complete(program, folder, typed)
         if got != wanted:
             yield f"after {typed!r} are offered {sorted(got)}, not {sorted(wanted)}"
@@ -104,7 +111,7 @@ def main():
         os.symlink(os.path.join(sources.ROOT, "completions/bash"), f"{folder}/completions")
         for name in FILES:
             open(f"{folder}/{name}", "w", encoding="utf-8").close()
-        sources.end(list(judge(program, folder)), f"{len(ROWS) + 3} lines completed")
+        sources.end(list(judge(program, folder)), "all lines are completed as they should be")
 
 
 main()

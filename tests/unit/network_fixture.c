@@ -84,10 +84,17 @@ static bool stops_listening(int fd, const void *arg)
 
 void network_fixture_init(struct backend_fixture *f, size_t output_bytes, size_t input_bytes)
 {
+	network_fixture_init_as(f, output_bytes, input_bytes, &(struct client_protocol){0},
+	                        ACCESS_SHARED);
+}
+
+void network_fixture_init_as(struct backend_fixture *f, size_t output_bytes, size_t input_bytes,
+                             const struct client_protocol *protocol, enum access access)
+{
 	find_file(stops_listening, NULL);
 	backend_fixture_init(f, output_bytes, input_bytes);
-	if (network_new(&f->backend, f->loop, &f->output.port, "127.0.0.1", 0,
-	                &(struct client_protocol){0}) < 0)
+	if (network_new(&f->backend, f->loop, &f->output.port, "127.0.0.1", 0, protocol, access) <
+	    0)
 		support_die("can't listen on loopback");
 }
 

@@ -10,8 +10,13 @@
 #include "backends/network.h"
 #include "backends/server.h"
 
-/* Listens on a port of the kernel's choice. Sizes are powers of two. */
+/*
+ * Listens on a port of the kernel's choice, for raw clients that all may write. Sizes are powers of
+ * two.
+ */
 void network_fixture_init(struct backend_fixture *f, size_t output_bytes, size_t input_bytes);
+void network_fixture_init_as(struct backend_fixture *f, size_t output_bytes, size_t input_bytes,
+                             const struct client_protocol *protocol, enum access access);
 /* The port on which it listens. */
 uint16_t network_port(void);
 

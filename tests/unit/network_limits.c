@@ -47,9 +47,22 @@ static void close_all(const int *clients, unsigned int count)
 
 static void assert_turned_away(int client)
 {
-	network_expect_text(&f, client, "vhost-user-console: too many clients\r\n");
+	network_expect_text(&f, client, "\r\n[vhost-user-console: too many clients]\r\n");
 	turn_until(f.loop, network_is_closed(client));
 	close(client);
+}
+
+/* In order, by an end of the connection that isn't a reset. */
+static void assert_ends(int client)
+{
+	int error = -1;
+	char byte;
+	ssize_t n = -1;
+
+	turn_until(f.loop, (n = recv(client, &byte, 1, MSG_DONTWAIT)) >= 0 || errno != EAGAIN);
+	assert_int_equal(n, 0);
+	getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+	assert_int_equal(error, 0);
 }
 
 TEST(who_is_too_many_is_told_so_and_the_others_stay)
@@ -59,6 +72,12 @@ TEST(who_is_too_many_is_told_so_and_the_others_stay)
 	set_up();
 	connect_all(clients, SERVER_CLIENTS_MAX);
 	assert_turned_away(network_connect(0));
+	/* Also if it has sent something before it was looked at. */
+	more = network_connect(0);
+	assert_int_equal(send(more, "root\r", 5, MSG_NOSIGNAL), 5);
+	network_expect_text(&f, more, "\r\n[vhost-user-console: too many clients]\r\n");
+	assert_ends(more);
+	close(more);
 	network_guest_writes(&f, 0, 100);
 	for (unsigned int i = 0; i < SERVER_CLIENTS_MAX; i++)
 		network_expect(&f, clients[i], 0, 100);
@@ -84,6 +103,7 @@ TEST(the_place_of_a_half_closed_client_is_taken_over)
 	more = network_connect(0);
 	network_guest_writes(&f, 0, 100);
 	network_expect(&f, more, 0, 100);
+	network_expect_text(&f, clients[5], "\r\n[vhost-user-console: your place was needed]\r\n");
 	turn_until(f.loop, network_is_closed(clients[5]));
 	close(more);
 	close_all(clients, SERVER_CLIENTS_MAX);
@@ -98,9 +118,9 @@ static int option_of(int fd, int level, int option)
 	return value;
 }
 
-TEST(dead_clients_are_noticed_by_keepalive_and_a_timeout)
+TEST(idle_clients_are_asked_and_paused_ones_have_no_deadline)
 {
-	int client, end;
+	int client, end, interval;
 
 	set_up();
 	connect_all(&client, 1);
@@ -110,7 +130,11 @@ TEST(dead_clients_are_noticed_by_keepalive_and_a_timeout)
 	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_KEEPIDLE), 30);
 	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_KEEPINTVL), 10);
 	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_KEEPCNT), 3);
-	assert_in_range(option_of(end, IPPROTO_TCP, TCP_USER_TIMEOUT), 1000, 120000);
+	/* It would end a client that is only paused. */
+	assert_int_equal(option_of(end, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	/* Since Linux 6.15 (44 is TCP_RTO_MAX_MS): a silent one is given up sooner. */
+	interval = option_of(end, IPPROTO_TCP, 44);
+	assert_true(interval == -1 || interval == 5000);
 	assert_int_equal(fcntl(end, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 	close(client);
 	tear_down();
@@ -138,7 +162,7 @@ static int silent_new(const char *address, uint16_t tcp_port)
 
 	dup2(null, STDERR_FILENO);
 	r = network_new(&backend, f.loop, &f.output.port, address, tcp_port,
-	                &(struct client_protocol){0});
+	                &(struct client_protocol){0}, ACCESS_SHARED);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
 	close(null);
@@ -176,7 +200,7 @@ TEST(a_port_that_was_just_used_can_be_used_again)
 	close(client);
 	f.stops = 0;
 	assert_int_equal(network_new(&f.backend, f.loop, &f.output.port, "127.0.0.1", tcp_port,
-	                             &(struct client_protocol){0}),
+	                             &(struct client_protocol){0}, ACCESS_SHARED),
 	                 0);
 	tear_down();
 }
@@ -207,7 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(who_is_too_many_is_told_so_and_the_others_stay),
 	    UNIT(the_place_of_a_half_closed_client_is_taken_over),
-	    UNIT(dead_clients_are_noticed_by_keepalive_and_a_timeout),
+	    UNIT(idle_clients_are_asked_and_paused_ones_have_no_deadline),
 	    UNIT(it_listens_at_its_address_only),
 	    UNIT(where_it_cannot_listen_is_an_error_and_leaves_nothing),
 	    UNIT(a_port_that_was_just_used_can_be_used_again),

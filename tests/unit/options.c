@@ -78,6 +78,11 @@ static uint64_t history(void)
 	return config.guests[0].ports[0].history;
 }
 
+static uint64_t access_of(void)
+{
+	return config.guests[0].ports[0].place.access;
+}
+
 static uint64_t mode(void)
 {
 	return config.guests[0].socket_mode;
@@ -136,6 +141,14 @@ TEST(values_are_taken)
 	    {"-b network -c 65535 -p 1", count, 65535},
 	    {"--log-level=error", level, LOG_LEVEL_ERROR},
 	    {"--log-level=debug", level, LOG_LEVEL_DEBUG},
+	    {"-b network", access_of, ACCESS_SHARED},
+	    {"-b network --access=shared", access_of, ACCESS_SHARED},
+	    {"-b network --access=exclusive", access_of, ACCESS_EXCLUSIVE},
+	    {"-b uds --uds-path=/u --access=watch", access_of, ACCESS_WATCH},
+	    {"-b network --access=single", access_of, ACCESS_SINGLE},
+	    {"--port type=data,tcp-port=5", access_of, ACCESS_SINGLE},
+	    {"--access=watch --port type=data,tcp-port=5", access_of, ACCESS_SINGLE},
+	    {"--port type=data,tcp-port=5,access=watch", access_of, ACCESS_WATCH},
 	    {"-b network --log-level=warning", level, LOG_LEVEL_WARNING},
 	    {"-b network", level, LOG_LEVEL_INFO},
 	    {"-b nested", level, LOG_LEVEL_WARNING},
@@ -169,6 +182,14 @@ TEST(addresses_are_taken)
 		assert_string_equal(config.guests[0].ports[0].place.address, addresses[i]);
 		options_free(&config);
 	}
+}
+
+TEST(links_to_terminals_have_the_guests_numbers)
+{
+	assert_int_equal(parse("-s /s -b pty --pty=/p -c 2"), OPTIONS_RUN);
+	assert_string_equal(config.guests[0].ports[0].place.pty_path, "/p0");
+	assert_string_equal(config.guests[1].ports[0].place.pty_path, "/p1");
+	options_free(&config);
 }
 
 TEST(paths_of_guests_have_their_numbers)
@@ -278,6 +299,8 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"-s /s --log-level=loud", P "--log-level=loud: takes error, warning, info or debug\n"},
 	    {"-s /s -b tty", P "--backend=tty: takes a kind of backend, see --help\n"},
 	    {"-s /s -b uds", P "--uds-path: is required with --backend=uds; it takes a path\n"},
+	    {"-s /s -b pty", P "--pty: is required with --backend=pty; it takes a path\n"},
+	    {"-s /s --pty=", P "--pty=: takes a path\n"},
 	    {"-s /s --uds-path=", P "--uds-path=: takes a path\n"},
 	    {"-s /s --log-file=", P "--log-file=: takes a path\n"},
 	    {"-s /s --tcp-protocol=ssh", P "--tcp-protocol=ssh: takes raw or telnet\n"},
@@ -288,6 +311,7 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"-s /s --max-ports=32", P "--max-ports=32: " PORTS},
 	    {"-s /s --max-ports=x", P "--max-ports=x: " PORTS},
 	    {"-s /s --port", P "--port: takes KEY=VALUE,..., and is given at most 31 times\n"},
+	    {"-s /s --access=all", P "--access=all: takes shared, exclusive, watch or single\n"},
 	    {"--fd=0", P "--fd=0: " NUMBER},
 	    {"--fd=2", P "--fd=2: " NUMBER},
 	    {"--fd=x", P "--fd=x: " NUMBER},
@@ -387,8 +411,10 @@ TEST(help_names_every_option_and_backend)
 	    "network",
 	    "--tcp-protocol=",
 	    "--telnet-break=",
+	    "--access=",
 	    "--uds-path=",
 	    "--log-file=",
+	    "--pty=",
 	    "uds",
 	    "--port=",
 	    "--max-ports=",
@@ -402,6 +428,7 @@ TEST(help_names_every_option_and_backend)
 	    "uds-path=PATH",
 	    "log-file=PATTERN",
 	    "history=BYTES",
+	    "pty",
 	};
 	static const char *const lines[] = {"--help", "-h", "-s /s -h"};
 
@@ -470,6 +497,7 @@ int main(void)
 	    UNIT(every_way_of_writing_an_option_means_the_same),
 	    UNIT(values_are_taken),
 	    UNIT(addresses_are_taken),
+	    UNIT(links_to_terminals_have_the_guests_numbers),
 	    UNIT(paths_of_guests_have_their_numbers),
 	    UNIT(clients_are_spoken_to_as_told),
 	    UNIT(a_descriptor_takes_the_place_of_a_path),

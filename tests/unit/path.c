@@ -87,6 +87,37 @@ TEST(a_link_is_looked_at_and_removed_itself)
 	remove_folder();
 }
 
+TEST(a_link_is_made_read_and_replaced_in_one_step)
+{
+	char target[16];
+	struct path path;
+	struct stat before, after;
+
+	make_folder();
+	assert_int_equal(path_open(&path, text), 0);
+	assert_errno(path_read_link(&path, target, sizeof(target)), ENOENT);
+	assert_int_equal(path_link(&path, "/dev/pts/1"), 0);
+	assert_errno(path_link(&path, "/dev/pts/2"), EEXIST);
+	assert_int_equal(path_read_link(&path, target, sizeof(target)), 0);
+	assert_string_equal(target, "/dev/pts/1");
+	assert_int_equal(path_stat(&path, &before), 0);
+	assert_int_equal(path_replace_by_link(&path, "/dev/pts/22"), 0);
+	assert_int_equal(path_read_link(&path, target, strlen("/dev/pts/22") + 1), 0);
+	assert_string_equal(target, "/dev/pts/22");
+	assert_errno(path_read_link(&path, target, strlen("/dev/pts/22")), ENAMETOOLONG);
+	assert_int_equal(path_stat(&path, &after), 0);
+	assert_int_not_equal(after.st_ino, before.st_ino);
+	assert_int_equal(path_unlink(&path), 0);
+
+	/* Where it can't, nothing is left of the try: the folder can be removed. */
+	assert_int_equal(mkdir(text, 0700), 0);
+	assert_errno(path_replace_by_link(&path, "/dev/pts/3"), EISDIR);
+	assert_errno(path_read_link(&path, target, sizeof(target)), EINVAL);
+	assert_int_equal(rmdir(text), 0);
+	path_close(&path);
+	remove_folder();
+}
+
 TEST(paths_in_one_folder_share_its_descriptor)
 {
 	struct path paths[10], other;
@@ -144,6 +175,7 @@ int main(void)
 	    UNIT(a_file_is_made_found_and_removed),
 	    UNIT(it_is_the_folder_that_counts_not_its_name),
 	    UNIT(a_link_is_looked_at_and_removed_itself),
+	    UNIT(a_link_is_made_read_and_replaced_in_one_step),
 	    UNIT(paths_in_one_folder_share_its_descriptor),
 	    UNIT(where_there_is_no_folder_is_an_error),
 	    UNIT(names_without_a_folder_and_in_the_root_are_found),
