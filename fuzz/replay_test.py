@@ -12,15 +12,24 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
-GET_FEATURES, SET_OWNER, SET_VRING_CALL = 1, 3, 13
+GET_FEATURES, SET_OWNER, SET_VRING_CALL, SET_BACKEND_REQ_FD = 1, 3, 13, 21
+CONFIG_CHANGE_MSG = 2
 
 CONVERSATION = '''conversation 1
 file event eventfd
+file peer socket
 send GET_FEATURES
 expect reply GET_FEATURES u64=0x140000000
 send SET_VRING_CALL need-reply fds=event u64=0
 expect ack 0
+expect call event
+expect no-call event
+send SET_BACKEND_REQ_FD need-reply fds=peer
+expect ack 0
+expect config-change peer
 send SET_OWNER need-reply
 expect ack 0
 send SET_OWNER need-reply
@@ -35,6 +44,10 @@ FAULTS = {
     'hangs': ('hung', 1),
     'hangs-for-all': ('hung', 1),
     'dies': ('died', 1),
+    'calls-nobody': ('hung', 1),
+    'calls-without-end': ('otherwise', 1),
+    'tells-no-change': ('hung', 1),
+    'tells-another': ('otherwise', 1),
     'answers-wrong': ('otherwise', 1),
     'answers-twice': ('otherwise', 1),
     'leaks-descriptors': ('leaked', 1),
@@ -51,9 +64,28 @@ def answer(connection, request, payload):
     connection.sendall(struct.pack('<III', request, 5, len(payload)) + payload)
 
 
+def use(request, fds, fault):
+    """What a backend does with the descriptors of a message."""
+    if request == SET_VRING_CALL and fault != 'calls-nobody':
+        os.write(fds[0], struct.pack('<Q', 1))
+    if request == SET_VRING_CALL and fault == 'calls-without-end':
+        fd = os.dup(fds[0])
+        threading.Thread(target=keep_calling, args=[fd], daemon=True).start()
+    if request == SET_BACKEND_REQ_FD and fault != 'tells-no-change':
+        message = 3 if fault == 'tells-another' else CONFIG_CHANGE_MSG
+        os.write(fds[0], struct.pack('<III', message, 1, 0))
+
+
+def keep_calling(fd):
+    while True:
+        os.write(fd, struct.pack('<Q', 1))
+        time.sleep(0.001)
+
+
 def take(connection, request, fds, fault):
     """Answers one message. False if the connection ends with it."""
     ack = struct.pack('<Q', 0)
+    use(request, fds, fault)
     if fault == 'leaks-descriptors':
         kept.extend(fds)
     else:
