@@ -93,7 +93,7 @@ static void replace(char *text, const char *word, const char *with)
 		if ((size_t)(at - text) + strlen(with) + strlen(rest) >= COMMAND_MAX)
 			support_die("a command of more than %d bytes", COMMAND_MAX);
 		at = stpcpy(at, with);
-		strcpy(at, rest);
+		memcpy(at, rest, strlen(rest) + 1);
 	}
 }
 

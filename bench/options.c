@@ -161,58 +161,78 @@ static unsigned int parse_power(const char *option, const char *text)
 	return (unsigned int)power;
 }
 
+/* Which backend. False if the option is about something else. */
+static bool take_target_option(struct bench *bench, int code)
+{
+	struct target *target = &bench->target[0];
+
+	switch (code) {
+	case OPTION_SPAWN:
+		target->command = optarg;
+		return true;
+	case OPTION_AGAINST:
+		bench->target[1].command = optarg;
+		bench->targets = 2;
+		return true;
+	case OPTION_SOCKET:
+		target->socket_prefix = optarg;
+		return true;
+	case OPTION_PORT:
+		target->port = (unsigned int)parse_number("--port", optarg, 1, 65535, NULL);
+		return true;
+	case OPTION_COUNT:
+		target->count = (unsigned int)parse_number("--count", optarg, 1, 65535, NULL);
+		return true;
+	case OPTION_PID:
+		target->pid = (pid_t)parse_number("--pid", optarg, 1, INT_MAX, NULL);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* How much is measured. False if the option is about something else. */
+static bool take_amount_option(struct bench *bench, int code)
+{
+	switch (code) {
+	case OPTION_RUNS:
+		bench->runs = (unsigned int)parse_number("--runs", optarg, 1, SERIES_MAX, NULL);
+		return true;
+	case OPTION_SECONDS:
+		bench->seconds = parse_seconds("--seconds", optarg);
+		return true;
+	case OPTION_OPERATIONS:
+		bench->operations = parse_number("--operations", optarg, 100, 1000000000, NULL);
+		return true;
+	case OPTION_SIZES:
+		bench->sizes =
+		    parse_list("--sizes", optarg, PATTERN_PIECE, bench->size, BENCH_SIZES_MAX);
+		return true;
+	case OPTION_GUESTS:
+		bench->guest_counts =
+		    parse_list("--guests", optarg, 10000, bench->guests, BENCH_GUESTS_MAX);
+		return true;
+	case OPTION_RING:
+		bench->ring = parse_power("--ring", optarg);
+		return true;
+	case OPTION_DEPTH:
+		bench->depth = parse_power("--depth", optarg);
+		return true;
+	case OPTION_IDLE:
+		bench->idle_seconds = parse_seconds("--idle", optarg);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void take_option(struct options *options, int code)
 {
 	struct bench *bench = &options->bench;
 
+	if (take_target_option(bench, code) || take_amount_option(bench, code))
+		return;
 	switch (code) {
-	case OPTION_SPAWN:
-		bench->target[0].command = optarg;
-		break;
-	case OPTION_AGAINST:
-		bench->target[1].command = optarg;
-		bench->targets = 2;
-		break;
-	case OPTION_SOCKET:
-		bench->target[0].socket_prefix = optarg;
-		break;
-	case OPTION_PORT:
-		bench->target[0].port =
-		    (unsigned int)parse_number("--port", optarg, 1, 65535, NULL);
-		break;
-	case OPTION_COUNT:
-		bench->target[0].count =
-		    (unsigned int)parse_number("--count", optarg, 1, 65535, NULL);
-		break;
-	case OPTION_PID:
-		bench->target[0].pid = (pid_t)parse_number("--pid", optarg, 1, INT_MAX, NULL);
-		break;
-	case OPTION_RUNS:
-		bench->runs = (unsigned int)parse_number("--runs", optarg, 1, SERIES_MAX, NULL);
-		break;
-	case OPTION_SECONDS:
-		bench->seconds = parse_seconds("--seconds", optarg);
-		break;
-	case OPTION_OPERATIONS:
-		bench->operations = parse_number("--operations", optarg, 100, 1000000000, NULL);
-		break;
-	case OPTION_SIZES:
-		bench->sizes =
-		    parse_list("--sizes", optarg, PATTERN_PIECE, bench->size, BENCH_SIZES_MAX);
-		break;
-	case OPTION_GUESTS:
-		bench->guest_counts =
-		    parse_list("--guests", optarg, 10000, bench->guests, BENCH_GUESTS_MAX);
-		break;
-	case OPTION_RING:
-		bench->ring = parse_power("--ring", optarg);
-		break;
-	case OPTION_DEPTH:
-		bench->depth = parse_power("--depth", optarg);
-		break;
-	case OPTION_IDLE:
-		bench->idle_seconds = parse_seconds("--idle", optarg);
-		break;
 	case OPTION_JSON:
 		options->json_path = optarg;
 		break;

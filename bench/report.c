@@ -183,16 +183,26 @@ void report_begin(struct report *report, const char *scenario, const char *what)
 	fflush(stdout);
 }
 
-struct result *report_result(struct report *report, const char *variant, const char *target)
+static struct result *find_result(const struct report *report, const char *variant,
+                                  const char *target)
 {
-	struct result *result;
 	unsigned int i;
 
 	for (i = 0; i < report->results; i++) {
-		result = report->result[i];
+		struct result *result = report->result[i];
+
 		if (!strcmp(result->variant, variant) && !strcmp(result->target, target))
 			return result;
 	}
+	return NULL;
+}
+
+struct result *report_result(struct report *report, const char *variant, const char *target)
+{
+	struct result *result = find_result(report, variant, target);
+
+	if (result)
+		return result;
 	result = calloc(1, sizeof(*result));
 	if (!result || report->results == RESULTS_MAX)
 		abort();
@@ -281,17 +291,25 @@ static void print_result(const struct report *report, const struct result *resul
 	printf("\n");
 }
 
-/* The second target's main figure to the first's, run by run. */
-static void print_ratio(struct report *report, const struct result *result)
+/* The first target's main figure to the second's, run by run. */
+static void divide(const struct series *ours, const struct series *theirs, struct series *ret_ratio)
 {
-	const struct result *other = report_result(report, result->variant, "against");
-	struct series ratio = {0};
-	const struct series *ours = main_series(result), *theirs = main_series(other);
 	unsigned int i;
 
+	*ret_ratio = (struct series){0};
 	for (i = 0; ours && theirs && i < ours->count && i < theirs->count; i++)
 		if (theirs->value[i] != 0)
-			series_add(&ratio, ours->value[i] / theirs->value[i]);
+			series_add(ret_ratio, ours->value[i] / theirs->value[i]);
+}
+
+static void print_ratio(struct report *report, const struct result *result)
+{
+	const struct result *other = find_result(report, result->variant, "against");
+	struct series ratio;
+
+	if (!other)
+		return;
+	divide(main_series(result), main_series(other), &ratio);
 	if (!ratio.count)
 		return;
 	printf("  %-22s backend / against: %.3f (%.3f to %.3f in %u pairs)\n", result->variant,
@@ -304,28 +322,17 @@ static void print_ratio(struct report *report, const struct result *result)
 	fprintf(report->json, "}\n");
 }
 
-static bool has_target(const struct report *report, const char *target)
+void report_end(struct report *report)
 {
 	unsigned int i;
 
-	for (i = 0; i < report->results; i++)
-		if (!strcmp(report->result[i]->target, target))
-			return true;
-	return false;
-}
-
-void report_end(struct report *report)
-{
-	bool pairs = has_target(report, "against");
-	unsigned int i, count = report->results;
-
 	print_headings(report);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < report->results; i++) {
 		print_result(report, report->result[i]);
 		if (report->json)
 			put_result(report->json, report->result[i]);
 	}
-	for (i = 0; pairs && i < count; i++)
+	for (i = 0; i < report->results; i++)
 		if (!strcmp(report->result[i]->target, "backend"))
 			print_ratio(report, report->result[i]);
 	fflush(stdout);

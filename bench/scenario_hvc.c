@@ -82,7 +82,7 @@ static void measure(struct experiment *experiment, const struct target *target,
 	uint64_t count = experiment->bench->operations;
 	struct process_usage usage;
 	struct backend backend;
-	struct client client;
+	struct client client = {0};
 	struct guest guest;
 	struct hvc_run run = {.guest = &guest};
 	double kicks, seconds;

@@ -39,6 +39,7 @@ struct guest_vring {
 	struct eventfd_sink call;
 	struct eventfd_sink err;
 	struct loop_task pump;
+	struct loop_watch watch;
 	const char *told_broken; /* what was said of it */
 };
 

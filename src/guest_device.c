@@ -78,7 +78,37 @@ static void on_pump(struct loop_task *task)
 	outcome = console_pump(&guest->console, index_of(vring));
 	if (outcome.again)
 		guest_device_queue(guest, index_of(vring));
+	if (outcome.empty)
+		loop_watch(guest->loop, &vring->watch);
 	guest_device_follow_up(guest, index_of(vring), outcome);
+}
+
+static struct guest_vring *vring_at(struct loop_watch *watch)
+{
+	return container_of(watch, struct guest_vring, watch);
+}
+
+/* A driver that has just sent something often sends more: it needn't kick for that. */
+static bool on_look(struct loop_watch *watch)
+{
+	struct guest_vring *vring = vring_at(watch);
+	struct guest *guest = vring->guest;
+	unsigned int i = index_of(vring);
+
+	if (!session_vring_runs(&guest->session, i) || !virtq_waiting(&guest->virtqs[i]))
+		return false;
+	guest_device_queue(guest, i);
+	return true;
+}
+
+static void on_rest(struct loop_watch *watch)
+{
+	struct guest_vring *vring = vring_at(watch);
+	struct guest *guest = vring->guest;
+	unsigned int i = index_of(vring);
+
+	if (session_vring_runs(&guest->session, i) && console_rest(&guest->console, i))
+		guest_device_queue(guest, i);
 }
 
 void guest_device_tell_config(struct guest *guest)
@@ -117,6 +147,7 @@ void guest_device_init(struct guest *guest)
 		vring->guest = guest;
 		vring->told_broken = NULL;
 		loop_task_init(&vring->pump, on_pump);
+		loop_watch_init(&vring->watch, on_look, on_rest);
 		eventfd_source_init(&vring->kick, &guest->connection, on_kicked);
 		eventfd_sink_init(&vring->call, &guest->connection);
 		eventfd_sink_init(&vring->err, &guest->connection);
@@ -129,6 +160,7 @@ void guest_device_deinit(struct guest *guest)
 		struct guest_vring *vring = &guest->vrings[i];
 
 		loop_task_cancel(&vring->pump);
+		loop_watch_cancel(&vring->watch);
 		eventfd_source_deinit(&vring->kick);
 		eventfd_sink_deinit(&vring->call);
 		eventfd_sink_deinit(&vring->err);

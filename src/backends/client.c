@@ -181,12 +181,12 @@ void client_set_look_later(struct client_set *set)
 /* Returns whether it has to be looked at again. */
 static bool look_at(struct client *client)
 {
-	if (client->room.armed && peer_is_dead(client->fd, client->set->silent_ms)) {
+	if (client_waits_for_room(client) && peer_is_dead(client->fd, client->set->silent_ms)) {
 		client_close(client, "it doesn't answer");
 		return false;
 	}
 	if (is_watched(client))
-		return client->room.armed;
+		return client_waits_for_room(client);
 	client->hung_up |= peer_has_hung_up(client->fd);
 	/* What it has sent before may still wait for room. */
 	if (client->hung_up && !client->readable) {

@@ -23,7 +23,9 @@ struct client {
 	struct loop_scope scope;
 	struct loop_op input; /* waits for input, or while there is no room, for the end only */
 	struct loop_op receive;
-	struct loop_op room; /* waits until the socket takes output */
+	struct loop_op room;     /* waits until the socket takes output */
+	struct loop_timer pause; /* the same for one whose poll would end at once */
+	unsigned int pause_ms;
 	struct loop_op send;
 	struct loop_task flush;
 	struct loop_timer leave; /* how long it may take to tell it that it has to go */
@@ -98,6 +100,12 @@ size_t client_mark(const struct client_set *set, char line[CLIENT_LINE_BYTES], c
  * It takes the place of what hasn't been said yet.
  */
 void client_tell(struct client *client, const char *text);
+
+/* Whether its socket takes no output. */
+static inline bool client_waits_for_room(const struct client *client)
+{
+	return client->room.armed || client->pause.op.armed;
+}
 
 /* There may be something to send, or nothing left for a client that has to go. */
 void client_wake(struct client *client);

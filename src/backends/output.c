@@ -149,7 +149,8 @@ static void judge_waiting(struct output *output)
 		struct reader *reader = reader_at(link);
 		uint64_t left = patience_left(reader, output->waiting_since, OUTPUT_PATIENCE_MS);
 
-		if (reader->lagging || reader->patient)
+		/* One that has all of it holds nothing up. */
+		if (reader->lagging || reader->patient || !reader_pending(reader))
 			continue;
 		impatient = true;
 		if (!reader->blocked)

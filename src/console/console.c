@@ -69,7 +69,8 @@ void console_plug(struct console *console, unsigned int id, struct backend_port 
 	port->handshake.attended = people->attended > 0;
 	port->handshake.cols = people->cols;
 	port->handshake.rows = people->rows;
-	if (console->record->driver_ready && id < console_ports_reach(console))
+	if ((console->record->driver_ready || console->record->driver_rests) &&
+	    id < console_ports_reach(console))
 		handshake_plug(&port->handshake);
 }
 
@@ -192,9 +193,30 @@ static void start_driver(struct console *console, bool ready)
 	unsigned int reach = ready ? console_ports_reach(console) : 0;
 
 	console->record->driver_ready = ready;
+	console->record->driver_rests = false;
 	for (unsigned int i = 0; i < console->max_ports; i++)
 		handshake_start(&console->ports[i].handshake,
 		                i < reach && port_attached(&console->ports[i].port));
+}
+
+/*
+ * It has asked for nothing yet. Linux doesn't ask again after it was suspended to disk, but says at
+ * once which ports it has: then it is told of those that have come or gone meanwhile.
+ */
+static void restart_driver(struct console *console)
+{
+	console->record->driver_rests |= console->record->driver_ready;
+	console->record->driver_ready = false;
+	for (unsigned int i = 0; i < console->max_ports; i++)
+		handshake_restart(&console->ports[i].handshake);
+}
+
+/* Leaves less of a pump's budget for a message, which was in this chain. */
+static void charge(unsigned int *budget, const struct virtq_chain *chain)
+{
+	uint32_t descs = UINT32_MAX - chain->budget + CONSOLE_MESSAGE_IS_DESCS;
+
+	*budget -= MIN(*budget, descs);
 }
 
 /* Whether it changes or asks for anything. What means nothing is passed over. */
@@ -207,6 +229,7 @@ static bool take_message(struct console *console, const struct virtio_console_co
 		start_driver(console, value == 1);
 		return true;
 	}
+	console->record->driver_ready |= event == VIRTIO_CONSOLE_PORT_READY && value == 1;
 	if (id >= console_ports_reach(console) || !port_attached(&console->ports[id].port))
 		return false;
 	if (!handshake_take(&console->ports[id].handshake, event, value))
@@ -233,12 +256,12 @@ static bool gather(struct virtq *vq, struct virtq_chain *chain, void *ret_bytes,
 
 /*
  * At once, and whether or not there is room for answers: Linux waits for each with a lock held.
- * One chain is looked at whole, so that nothing of it has to be kept; the budget is for chains.
+ * One chain is looked at whole, so that nothing of it has to be kept, and counts for what it is.
  */
 static struct port_outcome pump_messages(struct console *console)
 {
 	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_TRANSMITQ];
-	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
+	unsigned int budget = CONSOLE_BUDGET_DESCS;
 	struct port_outcome outcome = {0};
 	struct virtio_console_control message;
 	struct virtq_chain chain;
@@ -258,7 +281,7 @@ static struct port_outcome pump_messages(struct console *console)
 		if (vq->broken)
 			break;
 		virtq_push(vq, &chain);
-		budget--;
+		charge(&budget, &chain);
 	}
 	outcome.call = virtq_publish(vq);
 	outcome.again = budget == 0;
@@ -274,7 +297,7 @@ static struct handshake *find_message(struct console *console,
 
 	if (console->sized)
 		size = console->rows_first ? HANDSHAKE_ROWS_COLS : HANDSHAKE_COLS_ROWS;
-	for (unsigned int i = 0; i < console->max_ports; i++) {
+	for (unsigned int i = 0; console->record->driver_ready && i < console->max_ports; i++) {
 		if (handshake_next(&console->ports[i].handshake, i, size, ret_message))
 			return &console->ports[i].handshake;
 	}
@@ -301,7 +324,7 @@ static bool scatter(struct virtq *vq, struct virtq_chain *chain, const uint8_t *
 static struct port_outcome pump_answers(struct console *console)
 {
 	struct virtq *vq = &console->vrings[CONSOLE_CONTROL_RECEIVEQ];
-	unsigned int budget = CONSOLE_BUDGET_MESSAGES;
+	unsigned int budget = CONSOLE_BUDGET_DESCS;
 	struct port_outcome outcome = {0};
 	struct handshake_message message;
 	struct handshake *port;
@@ -322,7 +345,7 @@ static struct port_outcome pump_answers(struct console *console)
 		if (vq->broken)
 			break;
 		virtq_push(vq, &chain);
-		budget--;
+		charge(&budget, &chain);
 	}
 	outcome.call = virtq_publish(vq);
 	outcome.again = budget == 0;
@@ -341,7 +364,7 @@ void console_run(struct console *console, unsigned int vring, uint64_t features)
 		return;
 	record->driver_stopped = false;
 	if (console->vrings[vring].state->next_avail != record->stopped_at)
-		start_driver(console, false);
+		restart_driver(console);
 }
 
 static bool takes_input(const struct console *console, const struct console_port *port)
@@ -375,6 +398,11 @@ struct port_outcome console_pump(struct console *console, unsigned int vring)
 	if (port_attached(&port->port) && takes_input(console, port))
 		return pump_input(port);
 	return (struct port_outcome){0};
+}
+
+bool console_rest(struct console *console, unsigned int vring)
+{
+	return virtq_kicks_on(&console->vrings[vring]);
 }
 
 struct port_outcome console_settle(struct console *console, unsigned int vring)

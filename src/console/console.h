@@ -34,8 +34,12 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
  */
 #define CONSOLE_VRINGS(ports) (2 * (ports) + 2)
 
-/* How many control messages one call of a pump takes or sends at most. */
-#define CONSOLE_BUDGET_MESSAGES 256u
+/*
+ * How many descriptors of control messages one call of a pump looks at before it leaves off; each
+ * message counts as some more.
+ */
+#define CONSOLE_BUDGET_DESCS     4096u
+#define CONSOLE_MESSAGE_IS_DESCS 16u
 
 /* The device's own features (virtio 1.3, 5.3.3), all of which need the configuration space. */
 #define VIRTIO_CONSOLE_F_SIZE        0
@@ -53,7 +57,8 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
 
 /* What outlives the process. Zero is the state before a frontend's first message. */
 struct console_record {
-	bool driver_ready;     /* the driver has asked for the ports */
+	bool driver_ready;     /* the driver has asked for the ports, or has some */
+	bool driver_rests;     /* it had some, and may come back to them */
 	bool driver_stopped;   /* the control transmitq has stopped */
 	uint16_t stopped_at;   /* and there */
 	uint32_t vrings_named; /* by the frontend, before the driver started; 0: it doesn't tell */
@@ -87,7 +92,8 @@ void console_init(struct console *console, struct console_record *record, struct
 
 /*
  * There is a port now of number `id`, one that wasn't: a console or, with `spill`, a data port. All
- * that is given lives until console_unplug(). The driver is told, if it has taken MULTIPORT.
+ * that is given lives until console_unplug(). The driver is told, if it has taken MULTIPORT, once
+ * it is ready.
  */
 void console_plug(struct console *console, unsigned int id, struct backend_port *people,
                   struct byte_ring *spill, const char *name);
@@ -149,6 +155,12 @@ void console_run(struct console *console, unsigned int vring, uint64_t features)
 
 /* Pumps virtqueue `vring`, which is started and whole. */
 struct port_outcome console_pump(struct console *console, unsigned int vring);
+
+/*
+ * Virtqueue `vring`, which a pump has left empty, isn't looked at any more: asks for a kick. True
+ * if it isn't empty any more, which may come without one: it is to be pumped.
+ */
+bool console_rest(struct console *console, unsigned int vring);
 
 /* Virtqueue `vring` is about to stop or to move: nothing of it may stay taken in part. */
 struct port_outcome console_settle(struct console *console, unsigned int vring);

@@ -25,6 +25,12 @@ void handshake_start(struct handshake *port, bool present)
 		tell(port, VIRTIO_CONSOLE_DEVICE_ADD);
 }
 
+void handshake_restart(struct handshake *port)
+{
+	port->state->pending &= BIT(VIRTIO_CONSOLE_DEVICE_ADD) | BIT(VIRTIO_CONSOLE_DEVICE_REMOVE);
+	port->state->ready = port->state->open = false;
+}
+
 void handshake_plug(struct handshake *port)
 {
 	tell(port, VIRTIO_CONSOLE_DEVICE_ADD);
@@ -63,10 +69,15 @@ bool handshake_take(struct handshake *port, uint16_t event, uint16_t value)
 	switch (event) {
 	case VIRTIO_CONSOLE_PORT_READY:
 		port->state->ready = value == 1;
+		port->state->open &= port->state->ready;
+		port->state->known |= port->state->ready;
 		if (port->state->ready)
 			introduce(port);
 		return true;
 	case VIRTIO_CONSOLE_PORT_OPEN:
+		/* It may still speak of a port of that number that was there before. */
+		if (!port->state->ready)
+			return false;
 		port->state->open = value != 0;
 		if (port->state->open)
 			tell_size(port);

@@ -41,7 +41,7 @@ enum {
 /* What outlives the process. Zero: no driver knows of the port. */
 struct handshake_state {
 	uint8_t pending; /* what the driver has to be told: a bit for each event */
-	bool known;      /* it has been told that there is a port */
+	bool known;      /* it has been told that there is a port, or says so */
 	bool ready;      /* it has taken the port */
 	bool open;       /* and has opened it */
 };
@@ -63,7 +63,11 @@ struct handshake_message {
 /* A driver has started that knows nothing yet of the port, which is there or (`present`) isn't. */
 void handshake_start(struct handshake *port, bool present);
 
-/* The port has come or gone while a driver is at work. */
+/* The driver at work is another one, or the same resumed: that one goes on with the ports it knows.
+ */
+void handshake_restart(struct handshake *port);
+
+/* The port has come or gone. */
 void handshake_plug(struct handshake *port);
 void handshake_unplug(struct handshake *port);
 

@@ -160,19 +160,18 @@ bool port_emergency_write(struct port *port, uint8_t byte)
 	return port->people;
 }
 
-bool port_drain(struct port *port)
+bool port_drain(struct backend_port *people, struct byte_ring *spill)
 {
-	struct byte_ring *spill = port->spill;
 	struct iovec spans[2];
 
 	while (spill && byte_ring_used(spill) > 0) {
-		size_t room = port->people->room(port->people, 1);
+		size_t room = people->room(people, 1);
 
 		if (room == 0)
 			return false;
 		byte_ring_spans(spill, byte_ring_tail(spill), MIN(room, byte_ring_used(spill)),
 		                spans);
-		byte_ring_overwrite(output_of(port), spans[0].iov_base, spans[0].iov_len);
+		byte_ring_overwrite(&people->output, spans[0].iov_base, spans[0].iov_len);
 		byte_ring_drop(spill, spans[0].iov_len);
 	}
 	return true;
@@ -189,10 +188,7 @@ static struct port_outcome swallow(struct virtq *vq)
 	while (budget > 0) {
 		enum virtq_result r = virtq_peek(vq, &chain);
 
-		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
-			virtq_kicks_off(vq);
-			continue;
-		}
+		outcome.empty = r == VIRTQ_END;
 		if (r != VIRTQ_OK)
 			break;
 		virtq_push(vq, &chain);
@@ -213,10 +209,7 @@ static struct port_outcome pump_chains(struct port *port)
 	while (!used_up(&allowance)) {
 		enum virtq_result r = look_at_chain(port, &allowance);
 
-		if (r == VIRTQ_END && virtq_kicks_on(vq)) {
-			virtq_kicks_off(vq);
-			continue;
-		}
+		outcome.empty = r == VIRTQ_END;
 		/* Broken, out of chains, or held by the backend, which pumps when that changes. */
 		if (r != VIRTQ_OK || copy_chain(port, &allowance) != VIRTQ_END)
 			break;
@@ -235,7 +228,7 @@ struct port_outcome port_pump_output(struct port *port)
 	if (!port->people)
 		return swallow(port->transmitq);
 	before = byte_ring_head(output_of(port));
-	if (port_drain(port))
+	if (port_drain(port->people, port->spill))
 		outcome = pump_chains(port);
 	outcome.moved = byte_ring_head(output_of(port)) != before;
 	return outcome;
@@ -298,7 +291,7 @@ struct port_outcome port_settle_output(struct port *port)
 		else
 			keep_newest(port);
 		give_back_chain(port);
-		port_drain(port);
+		port_drain(port->people, port->spill);
 		outcome.call = virtq_publish(port->transmitq);
 		outcome.moved = true;
 	}

@@ -34,6 +34,7 @@ struct port_outcome {
 	bool call;    /* the driver wants to be called */
 	bool again;   /* the budget is used up, there is more */
 	bool moved;   /* bytes have moved: the backend should be woken */
+	bool empty;   /* of chains, and kicks are off: to be asked for with console_rest() */
 	bool control; /* control messages have changed what may be pumped */
 };
 
@@ -56,10 +57,10 @@ static inline bool port_attached(const struct port *port)
 bool port_emergency_write(struct port *port, uint8_t byte);
 
 /*
- * Moves what is in the spill to the output as far as there is room, whether or not a queue runs.
- * True if nothing is left there.
+ * Moves what is in the spill (or NULL) to the output as far as there is room, whether or not a
+ * queue runs or the port is still attached. True if nothing is left there.
  */
-bool port_drain(struct port *port);
+bool port_drain(struct backend_port *people, struct byte_ring *spill);
 
 /* Guest to clients; without people, to nobody. The transmitq is started and whole. */
 struct port_outcome port_pump_output(struct port *port);

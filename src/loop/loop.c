@@ -3,27 +3,13 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "loop/loop_impl.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
 
 /* How long to wait when the system is short of something. */
 #define SHORTAGE_MS 20
-
-struct loop {
-	struct io_uring ring;
-	struct list backlog; /* ops that need an entry, to be armed or to be cancelled */
-	struct list work;
-	struct list flush;
-	struct list drainers;
-	struct list short_of; /* ops to be armed again when `shortage` is over */
-	struct loop_scope scope;
-	struct loop_timer shortage;
-	uint64_t now_ms;
-	uint64_t completions;
-	bool stopping;
-};
 
 /* What the ring may do once it is enabled; everything else gets -EACCES from the kernel. */
 static const uint8_t allowed_ops[] = {
@@ -101,6 +87,7 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->work);
 	list_init(&loop->flush);
 	list_init(&loop->drainers);
+	list_init(&loop->watches);
 	list_init(&loop->short_of);
 	loop_scope_init(&loop->scope, loop, NULL);
 	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);
@@ -361,45 +348,6 @@ void loop_timer_arm(struct loop_timer *timer, uint64_t ms)
 	arm(&timer->op, IORING_OP_TIMEOUT, -1, &timer->after, 1, 0);
 }
 
-/* Tasks. */
-
-void loop_task_init(struct loop_task *task, loop_task_fn *fn)
-{
-	task->fn = fn;
-	list_init(&task->link);
-}
-
-void loop_work(struct loop *loop, struct loop_task *task)
-{
-	if (list_empty(&task->link))
-		list_append(&loop->work, &task->link);
-}
-
-void loop_flush(struct loop *loop, struct loop_task *task)
-{
-	if (list_empty(&task->link))
-		list_append(&loop->flush, &task->link);
-}
-
-void loop_task_cancel(struct loop_task *task)
-{
-	list_remove(&task->link);
-}
-
-/* Runs what is queued now; what that queues is for the next turn. */
-static void run_tasks(struct list *queue)
-{
-	struct list due;
-
-	list_take(&due, queue);
-	while (!list_empty(&due)) {
-		struct loop_task *task = container_of(due.next, struct loop_task, link);
-
-		list_remove(&task->link);
-		task->fn(task);
-	}
-}
-
 static void run_drainers(struct loop *loop)
 {
 	struct list due;
@@ -428,7 +376,7 @@ static int submit(struct loop *loop, bool wait)
 	struct io_uring_cqe *cqe;
 	int r;
 
-	if (wait && !has_more_to_do(loop))
+	if (wait)
 		r = io_uring_submit_and_wait(&loop->ring, 1);
 	else
 		r = io_uring_submit_and_get_events(&loop->ring);
@@ -466,19 +414,39 @@ static void take_completions(struct loop *loop)
 	}
 }
 
+/* What there is to submit goes first, and may be all: then the loop has a look before it sleeps. */
+static int submit_and_watch(struct loop *loop)
+{
+	int r = submit(loop, false);
+
+	if (r < 0 || io_uring_cq_ready(&loop->ring) > 0)
+		return r;
+	r = loop_watch_before_sleep(loop);
+	if (r < 0)
+		return r;
+	/* What still is watched doesn't announce itself: no sleep then. */
+	return submit(loop, list_empty(&loop->watches) && !has_more_to_do(loop));
+}
+
 int loop_turn(struct loop *loop, bool wait)
 {
 	int r;
 
 	prepare_backlog(loop);
-	r = submit(loop, wait);
+	if (!wait)
+		loop_let_rest(loop);
+	wait = wait && !has_more_to_do(loop);
+	if (wait && !list_empty(&loop->watches))
+		r = submit_and_watch(loop);
+	else
+		r = submit(loop, wait);
 	if (r < 0)
 		return r;
 	loop->now_ms = clock_now_ms();
 	take_completions(loop);
-	run_tasks(&loop->work);
+	loop_run_tasks(&loop->work);
 	run_drainers(loop);
-	run_tasks(&loop->flush);
+	loop_flush_now(loop, clock_now_ns());
 	return 0;
 }
 

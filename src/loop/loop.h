@@ -10,7 +10,8 @@
  *
  * One turn: submit and wait in one system call; call the functions of what completed, which only
  * prepare more; run the work tasks and what was waiting for scopes to drain, then the flush tasks.
- * So whatever was gathered by the work of a turn is sent at its end, in one piece.
+ * So whatever was gathered by the work of a turn is sent at its end, in one piece. Before it waits,
+ * it has a look at what has just been at work.
  *
  * Must not be used from more than one thread, and is the only user of <liburing.h>.
  */
@@ -64,6 +65,18 @@ struct loop_task {
 	struct list link;
 };
 
+/*
+ * Something that may have work without a completion saying so, and is worth a look before the loop
+ * sleeps: memory that somebody else writes.
+ */
+struct loop_watch {
+	/* Whether there is work, which is queued then. */
+	bool (*look)(struct loop_watch *watch);
+	/* It isn't looked at any more. From now on work has to announce itself; may queue some. */
+	void (*rest)(struct loop_watch *watch);
+	struct list link;
+};
+
 struct loop_timer {
 	struct loop_op op;
 	struct __kernel_timespec after;
@@ -81,8 +94,9 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config);
 void loop_free(struct loop *loop);
 
 /*
- * One turn. With `wait`, sleeps until something completes, if there is nothing else to do.
- * Returns 0, or -errno if the ring itself failed.
+ * One turn. With `wait`, sleeps until something completes, if there is nothing else to do; without,
+ * it lets its watches rest instead of looking at them. Returns 0, or -errno if the ring itself
+ * failed.
  */
 int loop_turn(struct loop *loop, bool wait);
 
@@ -136,5 +150,20 @@ void loop_work(struct loop *loop, struct loop_task *task);
 void loop_flush(struct loop *loop, struct loop_task *task);
 /* Takes it out of the queue it is in, if any. */
 void loop_task_cancel(struct loop_task *task);
+
+/*
+ * Before it sleeps, the loop looks at its watches again and again until none has had work for
+ * LOOP_WATCH_NS; then it lets all of them rest. With more than LOOP_WATCHES_MAX it looks at none.
+ * What such work flushes is sent at most every LOOP_GATHER_NS: small pieces are gathered.
+ */
+#define LOOP_WATCH_NS    50000u
+#define LOOP_GATHER_NS   20000u
+#define LOOP_WATCHES_MAX 64u
+
+void loop_watch_init(struct loop_watch *watch, bool (*look)(struct loop_watch *watch),
+                     void (*rest)(struct loop_watch *watch));
+void loop_watch(struct loop *loop, struct loop_watch *watch);
+/* Without `rest`. */
+void loop_watch_cancel(struct loop_watch *watch);
 
 #endif

@@ -119,6 +119,15 @@ static inline bool virtq_started(const struct virtq *vq)
 	return vq->desc != NULL;
 }
 
+/* Whether a chain is available: a quick look, without any promise. The queue is started. */
+static inline bool virtq_waiting(const struct virtq *vq)
+{
+	le16 idx;
+
+	__atomic_load(&vq->avail->idx, &idx, __ATOMIC_RELAXED);
+	return le16_get(idx) != vq->state->next_avail;
+}
+
 enum virtq_result {
 	VIRTQ_OK,
 	VIRTQ_END,   /* there is nothing more */

@@ -180,6 +180,7 @@ static void the_next_buffer_is_kicked_for(void **state)
 			struct driver_buffer buffer = {guest_memory_first_bytes(&guest->memory, 0),
 			                               1, false};
 
+			bed_settle(guest->bed);
 			for (unsigned int i = 0; i < 5; i++) {
 				assert_true(driver_add(transmitq(guest), &buffer, 1, 0));
 				assert_true(driver_kick(transmitq(guest)));
@@ -203,6 +204,7 @@ static void no_kicks_while_output_is_held(void **state)
 			struct driver_queue *ring = transmitq(guest);
 
 			test_backend_allow(&guest->backend, 0);
+			bed_settle(guest->bed);
 			bed_add_print(guest, "held", 4);
 			assert_true(driver_kick(ring));
 			bed_settle(guest->bed);

@@ -191,6 +191,28 @@ static void a_pause_in_the_middle_loses_nothing(void **state)
 	}
 }
 
+/* What the device had to take at the stop is for those who still read, once who didn't has gone. */
+static void a_reader_that_goes_lets_the_others_go_on(void **state)
+{
+	static const struct port_driver_options chains = {.transmit_size = 4100,
+	                                                  .transmit_count = 4};
+	struct bed_guest *guest = new_data_guest(4096, &chains);
+	struct tcp_client slow, fast;
+	uint64_t offered, taken;
+
+	(void)state;
+	connect_data(&slow, guest, 4096);
+	tcp_client_connect_port(&fast, guest, 1, 0);
+	offered = offer_until_held(guest, 1);
+	assert_true(console_driver_play(&guest->console, VMM_STOP));
+	taken = 4100 * (uint64_t)driver_load16(driver_used_idx(transmitq_of(guest, 1)));
+	tcp_client_close(&slow, true);
+	tcp_client_await(&fast, taken);
+	assert_true(console_driver_play(&guest->console, VMM_RESUME));
+	pass_output(guest, 1, &fast, 0, offered, offered);
+	tcp_client_close(&fast, true);
+}
+
 struct ending {
 	struct tcp_client *client;
 	uint64_t pos; /* in the pattern */
@@ -249,6 +271,7 @@ int main(void)
 	    BED_TEST(output_waits_for_the_next_client),
 	    BED_TEST(the_next_client_goes_on),
 	    BED_TEST(a_pause_in_the_middle_loses_nothing),
+	    BED_TEST(a_reader_that_goes_lets_the_others_go_on),
 	    BED_TEST(a_reset_in_the_middle_is_clean),
 	};
 

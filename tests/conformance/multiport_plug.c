@@ -268,6 +268,67 @@ static void changes_hold_over_stops(void **state)
 	expect_no_message(guest);
 }
 
+/*
+ * Linux after it was suspended to disk, where its device was reset: it doesn't ask for the ports
+ * again, but says which it has. It is told what has changed meanwhile, and what changes then.
+ */
+static void changes_are_told_to_a_resumed_driver(void **state)
+{
+	struct bed_guest *guest = new_ready_guest();
+
+	(void)state;
+	assert_true(multiport_driver_reset(&guest->multiport));
+	assert_int_equal(bed_remove_port(guest, USUAL_CONSOLE), 0);
+	assert_int_equal(bed_add_port(guest, ADDED, &added), 0);
+	bed_await_removed(guest, USUAL_CONSOLE);
+	assert_true(multiport_driver_restart(&guest->multiport));
+	assert_int_equal(bed_add_port(guest, USUAL_CONSOLE, &added_data), 0);
+	expect_no_message(guest);
+	multiport_driver_send(&guest->multiport, 0, CONSOLE_PORT_READY, 1);
+	expect_event(guest, 0, CONSOLE_CONSOLE_PORT);
+	expect_event(guest, 0, CONSOLE_PORT_OPEN);
+	expect_event(guest, USUAL_CONSOLE, CONSOLE_DEVICE_REMOVE);
+	expect_event(guest, USUAL_CONSOLE, CONSOLE_DEVICE_ADD);
+	expect_event(guest, ADDED, CONSOLE_DEVICE_ADD);
+	expect_no_message(guest);
+	expect_port_answers(guest, ADDED);
+
+	assert_true(multiport_driver_reset(&guest->multiport));
+	assert_true(multiport_driver_restart(&guest->multiport));
+	expect_port_answers(guest, ADDED);
+	assert_int_equal(bed_remove_port(guest, ADDED), 0);
+	bed_await_removed(guest, ADDED);
+	expect_event(guest, ADDED, CONSOLE_DEVICE_REMOVE);
+	assert_int_equal(bed_add_port(guest, ADDED, &added), 0);
+	expect_event(guest, ADDED, CONSOLE_DEVICE_ADD);
+	expect_no_message(guest);
+}
+
+/* What the driver still says of a port isn't meant for the next one of its number. */
+static void the_old_port_is_not_taken_for_the_new_one(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct port_driver *port = multiport_driver_port(&guest->multiport, 1);
+	struct tcp_client client;
+
+	(void)state;
+	assert_int_equal(bed_remove_port(guest, 1), 0);
+	bed_await_removed(guest, 1);
+	assert_int_equal(bed_add_port(guest, 1, &added_data), 0);
+	multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_OPEN, 1);
+	tcp_client_connect_port(&client, guest, 1, 0);
+	tcp_client_send_all(&client, "typed", 5);
+	bed_settle(guest->bed);
+	multiport_driver_skip(&guest->multiport);
+	multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_READY, 1);
+	bed_settle(guest->bed);
+	/* It would throw away what comes before it has opened the port. */
+	assert_int_equal(port_driver_collect(port), 0);
+	multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_OPEN, 1);
+	port_driver_expect_input(port, "typed", 5);
+	tcp_client_close(&client, true);
+}
+
 /* A data port that is held: what the device had goes to its client, which is let go then. */
 static void a_held_port_may_be_removed(void **state)
 {
@@ -291,7 +352,9 @@ static void a_held_port_may_be_removed(void **state)
 	tcp_client_await_end(&client);
 	check_piece(&client, &check);
 	assert_int_equal(check.gaps, 0);
+	/* All of each chain that was begun. */
 	assert_true(check.pos > 32768);
+	assert_int_equal(check.pos % 32768, 0);
 	bed_await_removed(guest, 1);
 	tcp_client_close(&client, false);
 }
@@ -349,6 +412,8 @@ int main(void)
 	    BED_TEST(a_number_is_given_again),
 	    BED_TEST(removal_and_addition_are_told_in_order),
 	    BED_TEST(changes_hold_over_stops),
+	    BED_TEST(changes_are_told_to_a_resumed_driver),
+	    BED_TEST(the_old_port_is_not_taken_for_the_new_one),
 	    BED_TEST(a_held_port_may_be_removed),
 	    BED_TEST(without_the_feature_nothing_is_noticed),
 	    BED_TEST(the_guest_may_end_meanwhile),

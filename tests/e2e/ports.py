@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from guest_ports import MAKE_LINKS, ends
 from harness import GUESTS, ROOT, SOON, Client, Failure, Process, Skip, check, check_equal
 from harness import listening, run, wait
 
@@ -27,10 +28,6 @@ INITTAB = b"""::sysinit:/etc/rc
 ::respawn:/etc/login.hvc1
 ::ctrlaltdel:/sbin/reboot
 """
-
-# What udev does where there is one.
-MAKE_LINKS = ('mkdir -p /dev/virtio-ports; for p in /sys/class/virtio-ports/*; do '
-              'ln -sf ../${p##*/} "/dev/virtio-ports/$(cat $p/name)"; done')
 
 
 class TelnetClient(Client):
@@ -109,12 +106,6 @@ class DataClient(Process):
         self.child.stdin.close()
         check_equal(self.wait('after its last words'), 0, f'{self.name}\'s exit status')
         return sums
-
-
-def ends(console, file):
-    """Waits until the guest's process whose number is in the file has ended."""
-    wait(f'the process in {file} ends',
-         lambda: console.run(f'kill -0 $(cat {file}) 2>/dev/null; echo $?').strip() == b'1')
 
 
 def check_cat(case, daemon, console):

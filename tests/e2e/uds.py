@@ -4,23 +4,10 @@
 connect is as the options say, and the socket goes with the daemon."""
 
 import os
-import socket
 import stat
-import struct
 
-from harness import Client, Stream, check, check_equal, check_same_bytes, listening, run, wait
-
-
-class UnixClient(Client):
-    """A client of one guest's console on its Unix socket."""
-
-    def __init__(self, case, path):
-        Stream.__init__(self, case, f'client{next(self._number)}')
-        self.socket = socket.socket(socket.AF_UNIX)
-        case.cleanup.callback(self.close)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 120, 0))
-        self.socket.connect(str(path))
-        self.start_reading()
+from harness import check, check_equal, check_same_bytes, listening, run, wait
+from unix_client import UnixClient
 
 
 def start(case, name, mask, *arguments):

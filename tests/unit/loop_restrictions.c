@@ -9,6 +9,7 @@
 #include "unit.h"
 
 #include "loop/loop.c"
+#include "loop/loop_tasks.c"
 
 #include "turning.h"
 

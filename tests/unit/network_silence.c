@@ -110,22 +110,49 @@ TEST(a_client_that_has_gone_silent_while_it_read_is_closed)
 	tear_down();
 }
 
+static void let_pass(uint64_t ms)
+{
+	uint64_t until = support_now_ms() + ms;
+
+	while (support_now_ms() < until)
+		turning_step(f.loop, UINT64_MAX, "");
+}
+
+/* io_uring's polls end at once for a client that is half closed. */
+TEST(a_half_closed_client_that_does_not_read_costs_little_and_gets_all)
+{
+	uint64_t began, passed, completions;
+	int client;
+
+	set_up();
+	client = join_and_fill();
+	shutdown(client, SHUT_WR);
+	/* It is tried at growing intervals. */
+	let_pass(300);
+	began = support_now_ms();
+	completions = loop_completions(f.loop);
+	let_pass(500);
+	passed = support_now_ms() - began;
+	/* Each time a timer, a send and a poll; and the looks at it. */
+	assert_in_range(loop_completions(f.loop) - completions, 3,
+	                3 * (2 + passed / 100) + 2 + passed / LOOK_MS);
+	network_expect(&f, client, 0, SIZE);
+	close(client);
+	tear_down();
+}
+
 TEST(nobody_is_looked_at_while_nobody_waits)
 {
-	uint64_t before, until;
+	uint64_t before;
 	int client;
 
 	set_up();
 	client = join_and_fill();
 	network_expect(&f, client, 0, SIZE);
 	/* The look that is on its way is the last one. */
-	until = support_now_ms() + 2 * LOOK_MS;
-	while (support_now_ms() < until)
-		turning_step(f.loop, UINT64_MAX, "");
+	let_pass(2 * LOOK_MS);
 	before = loop_completions(f.loop);
-	until = support_now_ms() + 5 * LOOK_MS;
-	while (support_now_ms() < until)
-		turning_step(f.loop, UINT64_MAX, "");
+	let_pass(5 * LOOK_MS);
 	assert_int_equal(loop_completions(f.loop), before);
 	close(client);
 	tear_down();
@@ -137,6 +164,7 @@ int main(void)
 	    UNIT(a_client_that_pauses_stays_and_loses_nothing),
 	    UNIT(a_client_that_has_gone_silent_while_it_paused_is_closed),
 	    UNIT(a_client_that_has_gone_silent_while_it_read_is_closed),
+	    UNIT(a_half_closed_client_that_does_not_read_costs_little_and_gets_all),
 	    UNIT(nobody_is_looked_at_while_nobody_waits),
 	};
 

@@ -59,6 +59,8 @@ void port_fixture_init(struct port_fixture *f, uint16_t size, size_t output_byte
 		virtq_init(&f->vqs[i], &f->gmem, &f->states[i]);
 	start_queue(f, 0, &f->receive, size, features);
 	start_queue(f, 1, &f->transmit, size, features);
+	start_queue(f, CONSOLE_CONTROL_RECEIVEQ, &f->control_receive, size, features);
+	start_queue(f, CONSOLE_CONTROL_TRANSMITQ, &f->control_transmit, size, features);
 	f->data = guest_memory_alloc(&f->memory, 0, 1 << 20, 16);
 	f->output = malloc(output_bytes);
 	f->input = malloc(PORT_INPUT_BYTES);
@@ -78,6 +80,8 @@ void port_fixture_deinit(struct port_fixture *f)
 {
 	driver_queue_deinit(&f->receive);
 	driver_queue_deinit(&f->transmit);
+	driver_queue_deinit(&f->control_receive);
+	driver_queue_deinit(&f->control_transmit);
 	gmem_deinit(&f->gmem);
 	guest_memory_deinit(&f->memory);
 	free(f->output);

@@ -15,7 +15,7 @@
 struct port_fixture {
 	struct guest_memory memory;
 	struct gmem gmem;
-	struct driver_queue receive, transmit;
+	struct driver_queue receive, transmit, control_receive, control_transmit;
 	struct virtq vqs[CONSOLE_VRINGS(1)];
 	struct virtq_state states[CONSOLE_VRINGS(1)];
 	struct byte_ring_state ring_states[2];
@@ -34,7 +34,7 @@ struct port_fixture {
 	uint64_t data; /* guest address of 1 MiB for buffers */
 };
 
-/* Both queues have `size` entries and begin at an index just before the wrap. */
+/* All queues have `size` entries and begin at an index just before the wrap. */
 void port_fixture_init(struct port_fixture *f, uint16_t size, size_t output_bytes,
                        uint64_t features);
 void port_fixture_deinit(struct port_fixture *f);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What the files of the loop have in common. Nobody else should need this.
+ */
+#ifndef LOOP_LOOP_IMPL_H
+#define LOOP_LOOP_IMPL_H
+
+#include "loop/loop.h"
+
+#include <liburing.h>
+
+struct loop {
+	struct io_uring ring;
+	struct list backlog; /* ops that need an entry, to be armed or to be cancelled */
+	struct list work;
+	struct list flush;
+	struct list drainers;
+	struct list watches;
+	struct list short_of; /* ops to be armed again when `shortage` is over */
+	struct loop_scope scope;
+	struct loop_timer shortage;
+	uint64_t now_ms;
+	uint64_t flushed_ns; /* when flush tasks were run last */
+	uint64_t completions;
+	bool stopping;
+};
+
+/* loop_tasks.c */
+
+/* Runs what is queued now; what that queues is for the next turn. */
+void loop_run_tasks(struct list *queue);
+
+/* Runs the flush tasks. */
+void loop_flush_now(struct loop *loop, uint64_t now_ns);
+
+/* Nothing is watched any more. */
+void loop_let_rest(struct loop *loop);
+
+/*
+ * Works off what the watches find, as long as they find something soon enough and the kernel has
+ * nothing for us. Returns 0, or -errno if the ring itself failed.
+ */
+int loop_watch_before_sleep(struct loop *loop);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "loop/loop_impl.h"
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+#include <errno.h>
+
+/* Tasks. */
+
+void loop_task_init(struct loop_task *task, loop_task_fn *fn)
+{
+	task->fn = fn;
+	list_init(&task->link);
+}
+
+void loop_work(struct loop *loop, struct loop_task *task)
+{
+	if (list_empty(&task->link))
+		list_append(&loop->work, &task->link);
+}
+
+void loop_flush(struct loop *loop, struct loop_task *task)
+{
+	if (list_empty(&task->link))
+		list_append(&loop->flush, &task->link);
+}
+
+void loop_task_cancel(struct loop_task *task)
+{
+	list_remove(&task->link);
+}
+
+void loop_run_tasks(struct list *queue)
+{
+	struct list due;
+
+	list_take(&due, queue);
+	while (!list_empty(&due)) {
+		struct loop_task *task = container_of(due.next, struct loop_task, link);
+
+		list_remove(&task->link);
+		task->fn(task);
+	}
+}
+
+/* Watches. */
+
+void loop_watch_init(struct loop_watch *watch, bool (*look)(struct loop_watch *watch),
+                     void (*rest)(struct loop_watch *watch))
+{
+	watch->look = look;
+	watch->rest = rest;
+	list_init(&watch->link);
+}
+
+void loop_watch(struct loop *loop, struct loop_watch *watch)
+{
+	if (list_empty(&watch->link))
+		list_append(&loop->watches, &watch->link);
+}
+
+void loop_watch_cancel(struct loop_watch *watch)
+{
+	list_remove(&watch->link);
+}
+
+void loop_let_rest(struct loop *loop)
+{
+	while (!list_empty(&loop->watches)) {
+		struct loop_watch *watch =
+		    container_of(loop->watches.next, struct loop_watch, link);
+
+		list_remove(&watch->link);
+		watch->rest(watch);
+	}
+}
+
+/* Whether there was work; *ret_count is how many were looked at. */
+static bool look(struct loop *loop, unsigned int *ret_count)
+{
+	bool found = false;
+
+	*ret_count = 0;
+	list_for_each (link, &loop->watches) {
+		struct loop_watch *watch = container_of(link, struct loop_watch, link);
+
+		if (++*ret_count > LOOP_WATCHES_MAX)
+			return false;
+		found |= watch->look(watch);
+	}
+	return found;
+}
+
+/* Whether the kernel has something for us: completions, or what becomes one when it is entered. */
+static bool has_completions(struct loop *loop)
+{
+	return io_uring_cq_ready(&loop->ring) > 0 || (IO_URING_READ_ONCE(*loop->ring.sq.kflags) &
+	                                              (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+}
+
+void loop_flush_now(struct loop *loop, uint64_t now_ns)
+{
+	if (list_empty(&loop->flush))
+		return;
+	loop->flushed_ns = now_ns;
+	loop_run_tasks(&loop->flush);
+}
+
+int loop_watch_before_sleep(struct loop *loop)
+{
+	uint64_t now = clock_now_ns(), until = now + LOOP_WATCH_NS;
+	unsigned int count;
+
+	while (now < until && !has_completions(loop)) {
+		if (look(loop, &count)) {
+			loop_run_tasks(&loop->work);
+			until = now + LOOP_WATCH_NS;
+		}
+		if (count == 0 || count > LOOP_WATCHES_MAX)
+			break;
+		if (now - loop->flushed_ns >= LOOP_GATHER_NS)
+			loop_flush_now(loop, now);
+		if (io_uring_sq_ready(&loop->ring) > 0) {
+			int r = io_uring_submit(&loop->ring);
+
+			if (r < 0 && r != -EAGAIN && r != -EBUSY && r != -EINTR)
+				return r;
+		}
+		now = clock_now_ns();
+	}
+	if (!has_completions(loop))
+		loop_let_rest(loop);
+	loop_flush_now(loop, now);
+	return 0;
+}

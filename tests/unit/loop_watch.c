@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Holds the watches: looked at before the loop sleeps and as long as they have work, at rest
+ * whenever it sleeps, and what their work sends gathered.
+ */
+#include "unit.h"
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "turning.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Longer than any watching, so that what ends with it has slept. */
+#define SLEEP_MS 20u
+
+/* A watch that finds work at its first `finds` looks. */
+struct source {
+	struct loop_watch watch;
+	struct loop_task task, flush;
+	unsigned int finds, looks, works, flushes, rests;
+	unsigned int looks_at_flush;
+	bool rest_finds; /* there is work when it is to rest */
+};
+
+static struct {
+	struct loop *loop;
+	struct watched_scope scope;
+	struct loop_timer timer;
+	unsigned int expired;
+	struct source sources[LOOP_WATCHES_MAX + 1];
+} f;
+
+static struct source *source_of(struct loop_watch *watch)
+{
+	return container_of(watch, struct source, watch);
+}
+
+static bool on_look(struct loop_watch *watch)
+{
+	struct source *source = source_of(watch);
+
+	if (source->looks++ >= source->finds)
+		return false;
+	loop_work(f.loop, &source->task);
+	return true;
+}
+
+static void on_rest(struct loop_watch *watch)
+{
+	struct source *source = source_of(watch);
+
+	source->rests++;
+	if (source->rest_finds)
+		loop_work(f.loop, &source->task);
+	source->rest_finds = false;
+}
+
+/* As a pump does that finds its queue empty in the end. */
+static void on_work(struct loop_task *task)
+{
+	struct source *source = container_of(task, struct source, task);
+
+	source->works++;
+	loop_flush(f.loop, &source->flush);
+	loop_watch(f.loop, &source->watch);
+}
+
+static void on_flush(struct loop_task *task)
+{
+	struct source *source = container_of(task, struct source, flush);
+
+	source->flushes++;
+	source->looks_at_flush = source->looks;
+}
+
+static void on_expired(struct loop_op *op, int32_t res)
+{
+	(void)op, (void)res;
+	f.expired++;
+}
+
+static struct source *begin(unsigned int i, unsigned int finds)
+{
+	struct source *source = &f.sources[i];
+
+	*source = (struct source){.finds = finds};
+	loop_watch_init(&source->watch, on_look, on_rest);
+	loop_task_init(&source->task, on_work);
+	loop_task_init(&source->flush, on_flush);
+	loop_watch(f.loop, &source->watch);
+	return source;
+}
+
+static void set_up(void)
+{
+	memset(&f, 0, sizeof(f));
+	f.loop = turning_loop();
+	watched_scope_init(&f.scope, f.loop);
+	loop_timer_init(&f.timer, &f.scope.scope, on_expired);
+}
+
+static void tear_down(void)
+{
+	watched_scope_end(&f.scope);
+	loop_free(f.loop);
+}
+
+/* Turns as the program does, until it has slept until the timer. */
+static void run_until_asleep(void)
+{
+	loop_timer_arm(&f.timer, SLEEP_MS);
+	while (f.expired == 0)
+		assert_int_equal(loop_turn(f.loop, true), 0);
+}
+
+TEST(it_is_looked_at_and_rests_before_the_loop_sleeps)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 0);
+	run_until_asleep();
+	assert_true(source->looks > 1);
+	assert_int_equal(source->rests, 1);
+	assert_int_equal(source->works, 0);
+	tear_down();
+}
+
+TEST(as_long_as_there_is_work_it_is_looked_at)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 1000);
+	run_until_asleep();
+	assert_int_equal(source->works, 1000);
+	assert_int_equal(source->rests, 1);
+	tear_down();
+}
+
+TEST(what_is_found_when_it_rests_is_worked_off)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 0);
+	source->rest_finds = true;
+	run_until_asleep();
+	assert_int_equal(source->works, 1);
+	assert_int_equal(source->flushes, 1);
+	assert_int_equal(source->rests, 2);
+	tear_down();
+}
+
+TEST(who_is_cancelled_is_neither_looked_at_nor_told_to_rest)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 10);
+	loop_watch_cancel(&source->watch);
+	loop_watch_cancel(&source->watch);
+	run_until_asleep();
+	assert_int_equal(source->looks + source->rests, 0);
+	tear_down();
+}
+
+TEST(small_pieces_are_gathered)
+{
+	struct source *source;
+	uint64_t since, windows;
+
+	set_up();
+	source = begin(0, 10000);
+	since = clock_now_ns();
+	run_until_asleep();
+	windows = (clock_now_ns() - since) / LOOP_GATHER_NS;
+	assert_int_equal(source->works, 10000);
+	assert_true(source->flushes > 0);
+	/* One a window, and one when the watching ends, which it may do in between. */
+	assert_true(source->flushes <= 2 * windows + 2);
+	assert_true(source->flushes < source->works / 2);
+	tear_down();
+}
+
+TEST(a_first_piece_is_sent_at_once)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 1);
+	run_until_asleep();
+	assert_int_equal(source->flushes, 1);
+	/* Before it was looked for more. */
+	assert_int_equal(source->looks_at_flush, 1);
+	tear_down();
+}
+
+TEST(too_many_are_not_looked_at_and_rest)
+{
+	set_up();
+	for (unsigned int i = 0; i <= LOOP_WATCHES_MAX; i++)
+		begin(i, 0);
+	run_until_asleep();
+	for (unsigned int i = 0; i <= LOOP_WATCHES_MAX; i++) {
+		assert_true(f.sources[i].looks <= 1);
+		assert_int_equal(f.sources[i].rests, 1);
+	}
+	tear_down();
+}
+
+TEST(without_waiting_it_rests)
+{
+	struct source *source;
+
+	set_up();
+	source = begin(0, 10);
+	assert_int_equal(loop_turn(f.loop, false), 0);
+	assert_int_equal(source->looks, 0);
+	assert_int_equal(source->rests, 1);
+	tear_down();
+}
+
+/*
+ * The kernel announces something that turns out to be nothing: a read of an eventfd that another
+ * has read. The loop sleeps then, and whoever was watched has to be at rest.
+ */
+TEST(nobody_is_watched_in_a_sleep)
+{
+	uint64_t one = 1, count;
+	struct source *source;
+	struct watched read_op;
+	int shared = eventfd(0, EFD_CLOEXEC);
+
+	set_up();
+	watched_init(&read_op, &f.scope.scope);
+	loop_arm_read(&read_op.op, shared, &count, sizeof(count));
+	turn_some(f.loop);
+	source = begin(0, 0);
+	assert_int_equal(write(shared, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(read(shared, &one, sizeof(one)), sizeof(one));
+	loop_timer_arm(&f.timer, SLEEP_MS);
+	while (f.expired == 0) {
+		assert_int_equal(loop_turn(f.loop, true), 0);
+		assert_true(f.expired == 0 || source->rests == 1);
+	}
+	assert_int_equal(read_op.calls, 0);
+	tear_down();
+	close(shared);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    UNIT(it_is_looked_at_and_rests_before_the_loop_sleeps),
+	    UNIT(as_long_as_there_is_work_it_is_looked_at),
+	    UNIT(what_is_found_when_it_rests_is_worked_off),
+	    UNIT(who_is_cancelled_is_neither_looked_at_nor_told_to_rest),
+	    UNIT(small_pieces_are_gathered),
+	    UNIT(a_first_piece_is_sent_at_once),
+	    UNIT(too_many_are_not_looked_at_and_rest),
+	    UNIT(without_waiting_it_rests),
+	    UNIT(nobody_is_watched_in_a_sleep),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
