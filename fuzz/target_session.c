@@ -299,8 +299,7 @@ static void kick_all(struct bench *bench)
 		use_port(&bench->people[i]);
 	for (unsigned int i = 0; i < VRINGS; i++)
 		pump(bench, i);
-	if (port_attached(&bench->console_ports[DATA_PORT].port))
-		port_drain(&bench->console_ports[DATA_PORT].port);
+	port_drain(&bench->people[DATA_PORT].port, &bench->people[DATA_PORT].spill);
 }
 
 /* Something happens on the people's side of a port. */
