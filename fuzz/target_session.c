@@ -130,6 +130,9 @@ static void pump(struct bench *bench, unsigned int vring)
 		outcome = console_pump(&bench->console, vring);
 		follow_up(bench, outcome);
 	}
+	/* Nothing came meanwhile: there is one thread here. */
+	if (!outcome.again && session_vring_runs(&bench->session, vring))
+		console_rest(&bench->console, vring);
 }
 
 static void on_vring_runs(struct session *session, unsigned int vring)
@@ -311,6 +314,7 @@ static void happen(struct bench *bench, uint64_t what)
 
 	if (what % 4 == 3 && there) {
 		follow_up(bench, console_unplug(console, id));
+		pump(bench, console_transmitq_of(id));
 	} else if (what % 4 == 3) {
 		plug(bench, id);
 	} else if (what % 4 == 2) {
