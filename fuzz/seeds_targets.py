@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""Seeds of the fuzz targets that don't take conversations. (Those of `request` and `session` are
+made out of the conversations by each build.)"""
+
+import struct
+
+GPA = 0x40000000
+DESC, AVAIL, USED = 0, 0x1000, 0x2000
+NEXT, WRITE, INDIRECT = 1, 2, 4
+TABLE, BUFFER = 0x4000, 0x8000
+
+
+class Ring:
+    """An input of the target virtq (target_virtq.c)."""
+
+    def __init__(self, size_log=4, features=0, base=0):
+        self.head = struct.pack('<BBH', size_log, features, base)
+        self.entries, self.base, self.count = 1 << size_log, base, 0
+        self.changes, self.pieces = b'', b''
+        if base:
+            self.put(USED + 2, struct.pack('<H', base))
+
+    def put(self, at, content):
+        self.pieces += struct.pack('<HB', at, len(content)) + content
+        return self
+
+    def desc(self, index, address, length, flags=0, following=0, table=DESC):
+        return self.put(table + 16 * index, struct.pack('<QIHH', address, length, flags, following))
+
+    def offer(self, *heads):
+        for head in heads:
+            at = (self.base + self.count) % self.entries
+            self.put(AVAIL + 4 + 2 * at, struct.pack('<H', head))
+            self.count += 1
+        return self.put(AVAIL + 2, struct.pack('<H', self.base + self.count & 0xffff))
+
+    def change(self, at, value):
+        self.changes += struct.pack('<HH', at, value)
+        return self
+
+    def bytes(self):
+        return self.head + bytes([len(self.changes) // 4]) + self.changes + self.pieces
+
+
+def rings():
+    yield 'one', Ring().desc(0, GPA + BUFFER, 100).offer(0)
+    yield 'chain', Ring().desc(0, GPA + BUFFER, 8, NEXT, 1).desc(1, GPA + BUFFER, 8, WRITE).offer(0)
+    yield 'loop', Ring().desc(0, GPA + BUFFER, 8, NEXT, 1).desc(1, GPA, 8, NEXT, 0).offer(0)
+    yield 'wrap', Ring(base=0xffff).desc(0, GPA + BUFFER, 8).offer(0, 0, 0)
+    yield 'event-idx', Ring(features=2).desc(0, GPA + BUFFER, 8).offer(0, 0)
+    yield 'one-entry', Ring(size_log=0).desc(0, GPA + BUFFER, 8).offer(0)
+    yield 'head-outside', Ring().offer(16)
+    yield 'next-outside', Ring().desc(0, GPA + BUFFER, 8, NEXT, 99).offer(0)
+    yield 'buffer-outside', Ring().desc(0, 0, 8).offer(0)
+    yield 'buffer-empty', Ring().desc(0, 0, 0).offer(0)
+    yield 'buffer-is-the-ring', Ring().desc(0, GPA, 0x10000, WRITE).offer(0, 0, 0)
+    yield 'index-jumps', Ring().put(AVAIL + 2, b'\x11\0')
+    yield 'no-interrupt', Ring().put(AVAIL, b'\1\0').desc(0, GPA + BUFFER, 8).offer(0)
+
+
+def tables():
+    def table(length=32, flags=INDIRECT, features=1, address=GPA + TABLE):
+        return Ring(features=features).desc(0, address, length, flags).offer(0)
+
+    yield 'table', table().desc(0, GPA + BUFFER, 4, NEXT, 1, TABLE).desc(1, GPA, 4, table=TABLE)
+    yield 'table-nested', table().desc(0, GPA + TABLE, 16, INDIRECT, table=TABLE)
+    yield 'table-with-next', table(flags=INDIRECT | NEXT)
+    yield 'table-length', table(length=17)
+    yield 'table-outside', table(address=0)
+    yield 'table-not-negotiated', table(features=0)
+    yield 'table-loops', table().desc(0, GPA, 0, NEXT, 0, TABLE)
+
+
+def changes():
+    """The second thread's: it writes the value and takes it back, over and over."""
+    one = lambda features=0: Ring(features=features).desc(0, GPA + BUFFER, 64).offer(*[0] * 16)
+    yield 'change-address', one().change(DESC, 0xffff).change(DESC + 2, 0)
+    yield 'change-length', one().change(DESC + 10, 0xffff)
+    yield 'change-flags', one(1).change(DESC + 12, INDIRECT).change(DESC + 12, NEXT | WRITE)
+    yield 'change-next', one().change(DESC + 12, NEXT).change(DESC + 14, 0xffff)
+    yield 'change-index', one().change(AVAIL + 2, 0xffff)
+    yield 'change-head', one().change(AVAIL + 4, 0xffff)
+    table = Ring(features=1).desc(0, GPA + TABLE, 32, INDIRECT).offer(*[0] * 16)
+    table.desc(0, GPA + BUFFER, 4, NEXT, 1, TABLE).desc(1, GPA + BUFFER, 4, table=TABLE)
+    yield 'change-table', table.change(DESC + 8, 0xfff0).change(TABLE + 12, INDIRECT).change(
+        TABLE + 14, 0x7fff)
+
+
+def telnet():
+    iac, do, will, dont, wont, sb, se = (bytes([n]) for n in (255, 253, 251, 254, 252, 250, 240))
+    naws = iac + sb + b'\x1f\0\x50\0\x18' + iac + se
+    rows = {
+        'plain': b'hello\r\nworld\r\0',
+        'client': iac + do + b'\x01' + iac + do + b'\x03' + iac + will + b'\x1f' + naws + b'root\r\0',
+        'binary': iac + will + b'\0' + b'a\r\nb\r\0' + iac + wont + b'\0' + b'a\r\nb\r\0',
+        'escaped': iac + iac + b'x' + iac + iac,
+        'commands': b''.join(iac + bytes([n]) for n in range(241, 250)),
+        'window-doubled': iac + sb + b'\x1f\0' + iac + iac + b'\x01' + iac + iac + iac + se,
+        'window-short': iac + sb + b'\x1f\0P' + iac + se,
+        'other-subnegotiation': iac + sb + b'\x18\0xterm' + iac + se,
+        'endless-subnegotiation': iac + sb + b'\x1f' + b'x' * 1000,
+        'refused-options': b''.join(iac + verb + bytes([n]) for verb in (do, will, dont, wont)
+                                    for n in (5, 24, 34, 36, 39, 255)),
+        'are-you-there': iac + b'\xf6' + b'x' + (iac + b'\xf6') * 50,
+        'compression': iac + will + b'\x56' + iac + sb + b'\x56' + iac + se + b'x',
+        'cut': b'x' + iac,
+    }
+    for name, content in rows.items():
+        yield f'{name}', b'\x7f' + content
+        yield f'{name}-in-pieces', b'\x81' + content
+
+
+def seeds():
+    for group in (rings, tables, changes):
+        for name, ring in group():
+            yield f'virtq/{name}', ring.bytes()
+    for name, content in telnet():
+        yield f'telnet/{name}', content
