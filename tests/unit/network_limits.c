@@ -140,6 +140,23 @@ TEST(idle_clients_are_asked_and_paused_ones_have_no_deadline)
 	tear_down();
 }
 
+/* The congestion control that is the system's default may pace, which here only costs. */
+TEST(clients_on_this_machine_are_not_paced)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+	int client;
+
+	set_up();
+	connect_all(&client, 1);
+	turn_some(f.loop);
+	assert_int_equal(
+	    getsockopt(network_daemon_end(client), IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+	assert_string_equal(name, "reno");
+	close(client);
+	tear_down();
+}
+
 TEST(it_listens_at_its_address_only)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET};
@@ -232,6 +249,7 @@ int main(void)
 	    UNIT(who_is_too_many_is_told_so_and_the_others_stay),
 	    UNIT(the_place_of_a_half_closed_client_is_taken_over),
 	    UNIT(idle_clients_are_asked_and_paused_ones_have_no_deadline),
+	    UNIT(clients_on_this_machine_are_not_paced),
 	    UNIT(it_listens_at_its_address_only),
 	    UNIT(where_it_cannot_listen_is_an_error_and_leaves_nothing),
 	    UNIT(a_port_that_was_just_used_can_be_used_again),
