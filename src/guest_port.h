@@ -14,7 +14,7 @@
 #include "loop/loop.h"
 
 /* Input that waits for the guest, in bytes. */
-#define GUEST_PORT_INPUT_BYTES (64u * 1024)
+#define GUEST_PORT_INPUT_BYTES (128u * 1024)
 
 /*
  * The largest rest of a chain that a data port can take at once, in bytes, when its queue stops in

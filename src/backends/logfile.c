@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER_BYTES 16384u
+/* Each write may wake a thread of the kernel's, so that one should be worth it. */
+#define BUFFER_BYTES (128u * 1024)
 #define RETRY_MS     1000
 #define FILE_MODE    0640
 

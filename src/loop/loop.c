@@ -91,6 +91,8 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->short_of);
 	loop_scope_init(&loop->scope, loop, NULL);
 	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);
+	loop->watch_ns = LOOP_WATCH_NS;
+	loop->gather_ns = LOOP_GATHER_NS;
 	loop->now_ms = clock_now_ms();
 	*ret_loop = loop;
 	return 0;

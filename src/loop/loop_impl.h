@@ -20,7 +20,8 @@ struct loop {
 	struct loop_scope scope;
 	struct loop_timer shortage;
 	uint64_t now_ms;
-	uint64_t flushed_ns; /* when flush tasks were run last */
+	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
+	uint64_t flushed_ns;          /* when flush tasks were run last */
 	uint64_t completions;
 	bool stopping;
 };

@@ -119,18 +119,18 @@ static int exchange(struct loop *loop)
 
 int loop_watch_before_sleep(struct loop *loop)
 {
-	uint64_t now = clock_now_ns(), until = now + LOOP_WATCH_NS;
+	uint64_t now = clock_now_ns(), until = now + loop->watch_ns;
 	unsigned int count;
 	int r = 0;
 
 	while (r == 0 && now < until && io_uring_cq_ready(&loop->ring) == 0) {
 		if (look(loop, &count)) {
 			loop_run_tasks(&loop->work);
-			until = now + LOOP_WATCH_NS;
+			until = now + loop->watch_ns;
 		}
 		if (count == 0 || count > LOOP_WATCHES_MAX)
 			break;
-		if (now - loop->flushed_ns >= LOOP_GATHER_NS)
+		if (now - loop->flushed_ns >= loop->gather_ns)
 			loop_flush_now(loop, now);
 		r = exchange(loop);
 		now = clock_now_ns();
