@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/client_impl.h"
 
+#include "backends/peer.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -201,9 +202,15 @@ static void on_sent(struct loop_op *op, int32_t res)
 		client_wake(client);
 }
 
+static uint64_t queued(struct reader *reader)
+{
+	return peer_queued(container_of(reader, struct client, reader)->fd);
+}
+
 void client_output_init(struct client *client)
 {
 	reader_init(&client->reader, output_of(client->set->port), wake_reader);
+	client->reader.queued = queued;
 	if (client->set->port->data)
 		reader_make_patient(&client->reader);
 	stage_init(&client->lines, &client->reader, client->line_bytes, sizeof(client->line_bytes));

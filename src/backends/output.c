@@ -140,6 +140,18 @@ static uint64_t patience_left(const struct reader *reader, uint64_t since, uint6
  * Only who can't be sent anything is to blame: one whose socket takes bytes again will be sent some
  * in this turn, however late this process has come to it.
  */
+/* A socket may hold megabytes, and says that it has room only when a good part of them is gone. */
+static void look_for_progress(struct reader *reader)
+{
+	uint64_t before = reader->queued_before;
+
+	if (!reader->queued)
+		return;
+	reader->queued_before = reader->queued(reader);
+	if (reader->queued_before < before)
+		reader->progress_ms = loop_now_ms(loop_of(reader->output));
+}
+
 static void judge_waiting(struct output *output)
 {
 	uint64_t next = OUTPUT_PATIENCE_MS;
@@ -147,7 +159,7 @@ static void judge_waiting(struct output *output)
 
 	list_for_each (link, &output->readers) {
 		struct reader *reader = reader_at(link);
-		uint64_t left = patience_left(reader, output->waiting_since, OUTPUT_PATIENCE_MS);
+		uint64_t left;
 
 		/* One that has all of it holds nothing up. */
 		if (reader->lagging || reader->patient || !reader_pending(reader))
@@ -155,6 +167,8 @@ static void judge_waiting(struct output *output)
 		impatient = true;
 		if (!reader->blocked)
 			continue;
+		look_for_progress(reader);
+		left = patience_left(reader, output->waiting_since, OUTPUT_PATIENCE_MS);
 		reader->lagging = left == 0;
 		next = left > 0 ? MIN(next, left) : next;
 	}
@@ -380,4 +394,6 @@ void reader_taken(struct reader *reader, size_t len)
 void reader_set_blocked(struct reader *reader, bool blocked)
 {
 	reader->blocked = blocked;
+	if (blocked && reader->queued)
+		reader->queued_before = reader->queued(reader);
 }

@@ -4,9 +4,9 @@
  *
  * Each reader has a place of its own in the ring. What happens when the ring is full is decided
  * here and nowhere else: a reader that makes progress holds the guest up, so that it loses
- * nothing; one that can't be sent anything for OUTPUT_PATIENCE_MS lags, and doesn't hold the guest
- * up again until it has caught up, or has taken as much as the ring holds without stopping for so
- * long again; with no reader, or lagging ones only, the oldest bytes go. A
+ * nothing; one that can't be sent anything and takes nothing for OUTPUT_PATIENCE_MS lags, and
+ * doesn't hold the guest up again until it has caught up, or has taken as much as the ring holds
+ * without stopping for so long again; with no reader, or lagging ones only, the oldest bytes go. A
  * reader that has just come holds the guest up as others do, at most once for that long.
  *
  * A data port has no such rules: those of its readers that are patient hold the guest up however
@@ -53,6 +53,12 @@ struct reader {
 	bool lagging;
 	bool patient; /* it never lags: the guest waits for it however long it takes */
 	void (*wake)(struct reader *reader);
+	/*
+	 * How many bytes the system still has for it, or NULL if that can't be told: while it is
+	 * blocked, fewer of them are progress, too.
+	 */
+	uint64_t (*queued)(struct reader *reader);
+	uint64_t queued_before; /* when it was asked last */
 };
 
 /*

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/peer.h"
 
+#include "base/macros.h"
+
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /*
@@ -33,4 +37,11 @@ bool peer_is_dead(int fd, uint32_t silent_ms)
 		return false;
 	return info.tcpi_probes + info.tcpi_retransmits >= ASKINGS &&
 	       info.tcpi_last_ack_recv >= silent_ms;
+}
+
+uint64_t peer_queued(int fd)
+{
+	int queued = 0;
+
+	return ioctl(fd, SIOCOUTQ, &queued) < 0 ? 0 : (uint64_t)MAX(queued, 0);
 }

@@ -18,4 +18,8 @@ bool peer_has_hung_up(int fd);
  */
 bool peer_is_dead(int fd, uint32_t silent_ms);
 
+/* How many bytes the system has for the peer that it hasn't taken: on TCP, its host; else itself.
+ */
+uint64_t peer_queued(int fd);
+
 #endif

@@ -174,6 +174,34 @@ TEST(who_makes_progress_never_lags_however_slow)
 	tear_down();
 }
 
+static uint64_t queued_now, queued_step;
+
+/* The peer takes something between two looks, as long as there is a step. */
+static uint64_t queued(struct reader *reader)
+{
+	(void)reader;
+	return queued_now -= queued_step;
+}
+
+/* A socket that holds much has no room for long, though its peer reads all the time. */
+TEST(what_the_peer_takes_of_what_was_sent_is_progress)
+{
+	set_up();
+	join(&f.a);
+	f.a.reader.queued = queued;
+	queued_now = 1000000;
+	queued_step = 1;
+	write_bytes(SIZE);
+	assert_room(0);
+	block(&f.a);
+	let_pass(10 * OUTPUT_PATIENCE_MS);
+	assert_false(f.a.reader.lagging);
+	queued_step = 0;
+	turn_until(f.loop, f.a.reader.lagging);
+	leave(&f.a);
+	tear_down();
+}
+
 TEST(a_lagging_reader_never_holds_until_it_has_caught_up)
 {
 	set_up();
@@ -467,6 +495,7 @@ int main(void)
 	    UNIT(who_can_be_sent_something_does_not_lag_however_long_it_takes),
 	    UNIT(a_patient_reader_never_lags),
 	    UNIT(who_makes_progress_never_lags_however_slow),
+	    UNIT(what_the_peer_takes_of_what_was_sent_is_progress),
 	    UNIT(a_lagging_reader_never_holds_until_it_has_caught_up),
 	    UNIT(who_has_taken_as_much_as_the_ring_holds_without_a_stop_is_waited_for_again),
 	    UNIT(a_lagging_reader_does_not_cost_another_one_a_byte),
