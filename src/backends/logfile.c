@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Each write may wake a thread of the kernel's, so that one should be worth it. */
-#define BUFFER_BYTES (128u * 1024)
+#define BUFFER_BYTES (256u * 1024)
 #define RETRY_MS     1000
 #define FILE_MODE    0640
 

@@ -5,6 +5,7 @@
 
 #include <libtelnet.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Linux's hvc takes this byte for the key that begins a sysrq command. */
 #define SYSRQ 0x0f
@@ -105,9 +106,21 @@ static void on_event(telnet_t *library, telnet_event_t *event, void *user)
 	}
 }
 
+/* All bytes but one are as they are: only that goes through the library, which looks at each. */
 static void encode(struct stage *stage, const void *bytes, size_t len)
 {
-	telnet_send(container_of(stage, struct telnet_codec, stage)->library, bytes, len);
+	telnet_t *library = container_of(stage, struct telnet_codec, stage)->library;
+	const char *at = bytes, *end = at + len;
+
+	while (at < end) {
+		const char *iac = memchr(at, TELNET_IAC, (size_t)(end - at));
+		size_t plain = (size_t)((iac ? iac : end) - at);
+
+		stage_append(stage, at, plain);
+		at += plain;
+		if (iac)
+			telnet_send(library, at++, 1);
+	}
 }
 
 static void negotiate(telnet_t *library)
