@@ -37,6 +37,7 @@ struct daemon_guest {
 struct daemon {
 	const struct config *config;
 	struct arena arena;
+	uint8_t *next_record; /* of the guest that is made next, in the arena */
 	struct loop *loop;
 	struct loop_scope scope;
 	struct loop_op signals;
@@ -217,15 +218,19 @@ static void raise_fd_limit(void)
 
 static int make_arena(struct daemon *daemon)
 {
-	size_t size = 0;
+	size_t records = 0, rings = 0;
 	int r;
 
-	for (unsigned int i = 0; i < daemon->config->guests_count; i++)
-		size += guest_arena_size(&daemon->config->guests[i]);
-	r = arena_init(&daemon->arena, size);
+	for (unsigned int i = 0; i < daemon->config->guests_count; i++) {
+		records += guest_record_size(&daemon->config->guests[i]);
+		rings += guest_arena_size(&daemon->config->guests[i]);
+	}
+	r = arena_init(&daemon->arena, arena_round(records) + rings);
 	if (r < 0)
 		log_error("no memory for the kept output of %u guests: %s",
 		          daemon->config->guests_count, strerror(-r));
+	else
+		daemon->next_record = arena_take(&daemon->arena, records);
 	return r;
 }
 
@@ -312,14 +317,16 @@ static int find_frontends(struct daemon *daemon, unsigned int i, int *ret_listen
 
 static int start_guest(struct daemon *daemon, unsigned int i)
 {
+	const struct guest_config *config = &daemon->config->guests[i];
 	struct guest *guest = &daemon->guests[i].guest;
 	int listen_fd, connected_fd, r;
 
 	daemon->guests[i].daemon = daemon;
-	r = guest_init(guest, &guest_ops, daemon->loop, &daemon->arena, &daemon->config->guests[i],
+	r = guest_init(guest, &guest_ops, daemon->loop, daemon->next_record, &daemon->arena, config,
 	               i);
 	if (r < 0)
 		return r;
+	daemon->next_record += guest_record_size(config);
 	daemon->started++;
 	r = find_frontends(daemon, i, &listen_fd, &connected_fd);
 	return r < 0 ? r : guest_start(guest, listen_fd, connected_fd);

@@ -114,13 +114,14 @@ static void on_life_drained(struct loop_scope *scope)
 }
 
 /*
- * The arena's layout: the record of the console, the positions of the ports' rings, the record of
- * the session; then each port's rings.
+ * A guest's record: of the console, the positions of its ports' rings, then that of the session.
+ * All guests' records lie together, then each guest's rings: a page, and a page of page tables, for
+ * every record would be most of what an idle guest costs.
  */
 
 struct guest_record {
 	struct console_record console;
-	struct byte_ring_state rings[CONSOLE_PORTS_MAX][3];
+	struct byte_ring_state rings[][3];
 };
 
 static unsigned int vrings_of(const struct guest_config *config)
@@ -128,27 +129,27 @@ static unsigned int vrings_of(const struct guest_config *config)
 	return CONSOLE_VRINGS(config->max_ports);
 }
 
-static size_t record_size(const struct guest_config *config)
+static size_t rings_end(const struct guest_config *config)
 {
-	return sizeof(struct guest_record) + session_record_size(vrings_of(config));
+	return sizeof(struct guest_record) +
+	       config->max_ports * sizeof(((struct guest_record *)0)->rings[0]);
+}
+
+/* In whole cache lines: what one guest writes isn't in another's. */
+size_t guest_record_size(const struct guest_config *config)
+{
+	return (rings_end(config) + session_record_size(vrings_of(config)) + 63) & ~(size_t)63;
 }
 
 size_t guest_arena_size(const struct guest_config *config)
 {
-	return arena_round(record_size(config)) +
-	       config->max_ports * guest_port_arena_size(config->max_history);
+	return config->max_ports * guest_port_arena_size(config->max_history);
 }
 
-/* Everything that must outlive the process. */
-static struct guest_record *lay_out(struct guest *guest, struct arena *arena)
+static struct session_record *session_record_of(struct guest_record *record,
+                                                const struct guest_config *config)
 {
-	const struct guest_config *config = guest->config;
-	struct guest_record *record = arena_take(arena, record_size(config));
-
-	for (unsigned int i = 0; i < config->max_ports; i++)
-		guest_port_lay_out(&guest->slots[i].port, arena, config->max_history,
-		                   record->rings[i]);
-	return record;
+	return (struct session_record *)(void *)&record->rings[config->max_ports];
 }
 
 static uint64_t features_of(const struct guest_config *config)
@@ -157,23 +158,25 @@ static uint64_t features_of(const struct guest_config *config)
 	                         : CONSOLE_FEATURES & ~(1ull << VIRTIO_CONSOLE_F_MULTIPORT);
 }
 
-static void init_guest(struct guest *guest, struct arena *arena)
+static void init_guest(struct guest *guest, struct guest_record *record, struct arena *arena)
 {
+	const struct guest_config *config = guest->config;
 	struct request_limits limits = {
 	    .vrings = guest->vrings_count,
-	    .vring_size = guest->config->max_queue_size,
+	    .vring_size = config->max_queue_size,
 	};
-	struct guest_record *record = lay_out(guest, arena);
 
-	for (unsigned int i = 0; i < guest->config->max_ports; i++)
+	for (unsigned int i = 0; i < config->max_ports; i++) {
 		guest->slots[i].guest = guest;
+		guest_port_lay_out(&guest->slots[i].port, arena, config->max_history,
+		                   record->rings[i]);
+	}
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
-	session_init(&guest->session, &guest_device_ops,
-	             (struct session_record *)(void *)&record[1], guest->virtqs, &limits,
-	             features_of(guest->config), CONSOLE_CONFIG_FEATURES);
+	session_init(&guest->session, &guest_device_ops, session_record_of(record, config),
+	             guest->virtqs, &limits, features_of(config), CONSOLE_CONFIG_FEATURES);
 	console_init(&guest->console, &record->console, guest->virtqs, guest->console_ports,
-	             guest->config->max_ports);
-	guest->console.rows_first = guest->config->resize_rows_first;
+	             config->max_ports);
+	guest->console.rows_first = config->resize_rows_first;
 }
 
 static int allocate(struct guest *guest)
@@ -203,7 +206,7 @@ void guest_deinit(struct guest *guest)
 	guest->vrings = NULL;
 }
 
-int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop, void *record,
                struct arena *arena, const struct guest_config *config, unsigned int index)
 {
 	int r;
@@ -220,7 +223,7 @@ int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *lo
 	if (r < 0)
 		guest_deinit(guest);
 	else
-		init_guest(guest, arena);
+		init_guest(guest, record, arena);
 	return r;
 }
 

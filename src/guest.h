@@ -84,14 +84,18 @@ struct guest {
 	unsigned int ports_running;
 };
 
-/* The room a guest needs in the arena, in bytes. */
+/*
+ * What must outlive the process, in bytes: a guest's record, which lies in the arena among those of
+ * the other guests, and the room for its rings there.
+ */
+size_t guest_record_size(const struct guest_config *config);
 size_t guest_arena_size(const struct guest_config *config);
 
 /*
- * Makes guest number `index`, which takes its room in the arena. Returns 0 or -errno, having logged
- * the cause; then there is nothing to undo.
+ * Makes guest number `index`, whose record is at `record`, and which takes the room for its rings
+ * in the arena. Returns 0 or -errno, having logged the cause; then there is nothing to undo.
  */
-int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop, void *record,
                struct arena *arena, const struct guest_config *config, unsigned int index);
 
 /* It has stopped, or was never started. May be called again, and for a zeroed one. */

@@ -227,7 +227,6 @@ void client_set_init(struct client_set *set, struct backend_port *port,
 	    .emptied = emptied,
 	};
 	list_init(&set->clients);
-	byte_ring_init(&set->waste, &set->waste_state, set->waste_bytes, sizeof(set->waste_bytes));
 	window_set_init(&set->windows, port);
 	loop_timer_init(&set->look, scope, on_look);
 }
@@ -266,7 +265,8 @@ static bool init_telnet(struct client *client)
 
 static struct client *make_client(struct client_set *set)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	size_t to_decode = set->protocol.telnet ? CLIENT_RECEIVE_BYTES : 0;
+	struct client *client = calloc(1, sizeof(*client) + to_decode);
 
 	if (!client)
 		return NULL;
@@ -305,12 +305,12 @@ unsigned int client_set_staying(const struct client_set *set)
 
 void client_set_turn_away(struct client_set *set, int fd, const char *why)
 {
-	char line[CLIENT_LINE_BYTES];
+	char line[CLIENT_LINE_BYTES], waste[CLIENT_RECEIVE_BYTES];
 
 	send(fd, line, client_mark(set, line, why), MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
 	/* With input unread, close() is a reset, which may overtake the line. */
-	recv(fd, set->waste_bytes, sizeof(set->waste_bytes), MSG_DONTWAIT);
+	recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
 	fd_close(&fd);
 }
 

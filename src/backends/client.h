@@ -55,10 +55,6 @@ struct client_set {
 	bool receiving;        /* one of them is receiving into the input ring */
 	/* The last client has gone. */
 	void (*emptied)(struct client_set *set);
-	/* Where the input goes of those that only watch. */
-	struct byte_ring waste;
-	struct byte_ring_state waste_state;
-	uint8_t waste_bytes[CLIENT_RECEIVE_BYTES];
 };
 
 void client_set_init(struct client_set *set, struct backend_port *port,

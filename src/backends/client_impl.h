@@ -41,8 +41,7 @@ struct client {
 
 	struct window window;
 	struct telnet_codec_user telnet_user;
-	struct telnet_codec *telnet;            /* NULL: raw */
-	uint8_t received[CLIENT_RECEIVE_BYTES]; /* what is to be decoded or thrown away */
+	struct telnet_codec *telnet; /* NULL: raw */
 
 	const char *notice;  /* what is to be told in a marked line, or NULL */
 	struct stage *stage; /* telnet's, or `lines` */
@@ -50,6 +49,7 @@ struct client {
 	uint8_t line_bytes[READER_GAP_LINE_MAX + CLIENT_LINE_BYTES];
 	struct msghdr msg;
 	struct iovec iov[3]; /* the stage, then one or two pieces of the ring */
+	uint8_t to_decode[]; /* CLIENT_RECEIVE_BYTES with telnet, else none */
 };
 
 /* client.c */

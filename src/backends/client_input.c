@@ -8,6 +8,9 @@
 #include <poll.h>
 #include <string.h>
 
+/* Where the bytes go that nobody looks at, of all clients of all ports. */
+static uint8_t thrown_away[CLIENT_RECEIVE_BYTES];
+
 static bool has_room(const struct client *client)
 {
 	return !client_may_write(client) || byte_ring_free(&client->set->port->input) > 0;
@@ -61,9 +64,9 @@ static void receive(struct client *client)
 	size_t len = MIN(byte_ring_room(&client->set->port->input, &room), share);
 
 	if (client->telnet) {
-		room = client->received;
+		room = client->to_decode;
 		len = MIN(MIN(byte_ring_free(&client->set->port->input), share),
-		          sizeof(client->received));
+		          CLIENT_RECEIVE_BYTES);
 	}
 	client->set->receiving = true;
 	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);
@@ -73,13 +76,14 @@ static void receive(struct client *client)
 static void receive_and_discard(struct client *client)
 {
 	client->discarding = true;
-	loop_arm_recv(&client->receive, client->fd, client->received, sizeof(client->received),
+	loop_arm_recv(&client->receive, client->fd,
+	              client->telnet ? client->to_decode : thrown_away, CLIENT_RECEIVE_BYTES,
 	              MSG_DONTWAIT);
 }
 
 static void decode(struct client *client, size_t len, struct byte_ring *input)
 {
-	if (!telnet_codec_receive(client->telnet, client->received, len, input))
+	if (!telnet_codec_receive(client->telnet, client->to_decode, len, input))
 		client_close(client, "it asks and doesn't listen");
 	else
 		client_wake(client); /* there may be answers */
@@ -97,19 +101,26 @@ static void take_received(struct client *client, size_t len)
 	port->device->pump(port->device);
 }
 
+/* Takes what the input has of telnet's own. Returns how many other bytes there were. */
+static size_t decode_and_discard(struct client *client, size_t len)
+{
+	struct byte_ring_state state = {0};
+	struct byte_ring waste;
+
+	byte_ring_init(&waste, &state, thrown_away, sizeof(thrown_away));
+	decode(client, len, &waste);
+	return byte_ring_used(&waste);
+}
+
 /* Whoever types and only watches is told so, once. Telnet's own bytes aren't typed. */
 static void discard_received(struct client *client, size_t len)
 {
-	struct byte_ring *waste = &client->set->waste;
 	size_t typed = len;
 
 	if (client->leaving)
 		return;
-	if (client->telnet) {
-		decode(client, len, waste);
-		typed = byte_ring_used(waste);
-		byte_ring_drop(waste, typed);
-	}
+	if (client->telnet)
+		typed = decode_and_discard(client, len);
 	if (typed == 0 || client->told || client_may_write(client))
 		return;
 	client->told = true;

@@ -34,15 +34,18 @@ struct channel {
 	size_t done; /* of the header, the payload or the answer at hand */
 	struct wire_header header;
 	struct request_header parsed;
-	uint8_t payload[WIRE_PAYLOAD_MAX];
 	struct fd_bag fds;
-	/* cmsghdr's alignment is at most this one's */
-	_Alignas(max_align_t) char control[CMSG_SPACE(FD_BAG_MAX * sizeof(int))];
-	struct {
-		struct wire_header header;
-		uint8_t payload[sizeof(((struct session_reply *)0)->payload)];
-	} answer;
 	size_t answer_len;
+	/* One after the other: with the header, after it, when it was handled. */
+	union {
+		/* cmsghdr's alignment is at most this one's */
+		_Alignas(max_align_t) char control[CMSG_SPACE(FD_BAG_MAX * sizeof(int))];
+		uint8_t payload[WIRE_PAYLOAD_MAX];
+		struct {
+			struct wire_header header;
+			uint8_t payload[sizeof(((struct session_reply *)0)->payload)];
+		} answer;
+	};
 };
 
 /* Takes the connected socket `fd` and reads from it until the scope closes or it has ended. */

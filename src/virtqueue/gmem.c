@@ -7,7 +7,7 @@
 #include "base/macros.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 /* Puts anonymous memory in the place of the mapping that `addr` is in, if any. */
@@ -45,7 +45,8 @@ static void set_count(struct gmem *gmem, unsigned int count)
 
 void gmem_init(struct gmem *gmem)
 {
-	gmem->count = gmem->last_hit = 0;
+	gmem->count = gmem->last_hit = gmem->room = 0;
+	gmem->mappings = NULL;
 	gmem->lost = false;
 	fault_guard_init(&gmem->guard, on_fault);
 }
@@ -64,15 +65,21 @@ void gmem_deinit(struct gmem *gmem)
 {
 	while (gmem->count > 0)
 		unmap_at(gmem, gmem->count - 1);
+	free(gmem->mappings);
+	gmem->mappings = NULL;
+	gmem->room = 0;
 }
 
 void gmem_replace(struct gmem *to, struct gmem *from)
 {
 	gmem_deinit(to);
-	memcpy(to->mappings, from->mappings, from->count * sizeof(from->mappings[0]));
+	to->mappings = from->mappings;
+	to->room = from->room;
 	set_count(to, from->count);
 	to->lost = from->lost;
 	set_count(from, 0);
+	from->mappings = NULL;
+	from->room = 0;
 }
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
@@ -128,14 +135,31 @@ const char *gmem_verdict_text(enum gmem_verdict verdict)
 	return texts[verdict];
 }
 
+/* Makes room for one mapping more. Returns 0 or -ENOMEM. */
+static int make_room(struct gmem *gmem)
+{
+	unsigned int room = MAX(gmem->room, 1u) * 2;
+	struct gmem_mapping *mappings;
+
+	if (gmem->count < gmem->room)
+		return 0;
+	mappings = reallocarray(gmem->mappings, room, sizeof(*mappings));
+	if (!mappings)
+		return -ENOMEM;
+	gmem->mappings = mappings;
+	gmem->room = room;
+	return 0;
+}
+
 int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 {
-	struct gmem_mapping *mapping = &gmem->mappings[gmem->count];
 	uint64_t file_size, page, start, end;
 	void *map;
 	int r;
 
-	r = fd_inspect_memory(fd, &file_size, &page);
+	r = make_room(gmem);
+	if (r == 0)
+		r = fd_inspect_memory(fd, &file_size, &page);
 	if (r < 0)
 		return r;
 	/* A file of huge pages is mapped in whole ones; what is beyond the region isn't used. */
@@ -148,7 +172,7 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 		return -errno;
 	/* A core of ours isn't the place for a guest's memory. */
 	madvise(map, end - start, MADV_DONTDUMP);
-	*mapping = (struct gmem_mapping){
+	gmem->mappings[gmem->count] = (struct gmem_mapping){
 	    .region = *region,
 	    .fd = fd,
 	    .map = map,

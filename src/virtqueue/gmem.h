@@ -46,7 +46,8 @@ struct gmem {
 	volatile bool lost;       /* a file has become shorter, see above */
 	unsigned int count;
 	unsigned int last_hit; /* the next address mostly lies where the one before did */
-	struct gmem_mapping mappings[GMEM_REGIONS_MAX];
+	unsigned int room;     /* of `mappings`: most guests have two regions, few have 64 */
+	struct gmem_mapping *mappings;
 };
 
 enum gmem_verdict {
@@ -61,7 +62,7 @@ enum gmem_verdict {
 
 void gmem_init(struct gmem *gmem);
 
-/* Unmaps all and closes the files. */
+/* Unmaps all and closes the files. May be called again, or used again after. */
 void gmem_deinit(struct gmem *gmem);
 
 /* Moves all regions of `from`, which is empty afterwards, to `to`, which loses its own. */
