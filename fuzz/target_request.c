@@ -36,7 +36,7 @@ static void check(const struct request *request, const struct request_limits *li
 		must((request->num & (request->num - 1)) == 0);
 		break;
 	case VHOST_USER_SET_VRING_ADDR:
-		must(virtq_aligned(&request->addresses));
+		must(virtq_aligned(&request->vring_addr.addresses));
 		break;
 	case VHOST_USER_SET_VRING_KICK:
 	case VHOST_USER_SET_VRING_CALL:

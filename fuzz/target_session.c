@@ -187,6 +187,17 @@ static void on_write_config(struct session *session, uint32_t offset, const uint
 	console_write_config(&bench_of(session)->console, offset, bytes, len);
 }
 
+static void on_set_log_call(struct session *session, int fd)
+{
+	(void)session;
+	fd_close(&fd);
+}
+
+static void on_reset_device(struct session *session)
+{
+	console_reset(&bench_of(session)->console);
+}
+
 static const struct session_ops ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
@@ -194,9 +205,11 @@ static const struct session_ops ops = {
     .set_kick = on_set_kick,
     .set_call = on_set_call,
     .set_err = on_set_err,
+    .set_log_call = on_set_log_call,
     .set_backend_req = on_set_backend_req,
     .read_config = on_read_config,
     .write_config = on_write_config,
+    .reset_device = on_reset_device,
 };
 
 /* ---- life ---- */

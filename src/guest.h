@@ -74,6 +74,7 @@ struct guest {
 	struct channel channel;
 	struct guest_vring *vrings;
 	struct eventfd_sink config_change; /* to the frontend */
+	struct eventfd_sink log_call;
 	struct wire_header config_change_message;
 	bool connected;
 	bool config_told; /* the driver at work has been told to read its configuration */

@@ -40,6 +40,16 @@ static void end_if_lost(struct guest *guest)
 {
 	if (guest->session.memory.lost)
 		guest_end_connection(guest, "a file of its memory has become shorter");
+	else if (guest->session.log.lost)
+		guest_end_connection(guest, "its log has become shorter");
+}
+
+static void tell_log(struct guest *guest)
+{
+	if (!guest->session.log.marked)
+		return;
+	guest->session.log.marked = false;
+	signal_sink(guest, &guest->log_call);
 }
 
 void guest_device_queue(struct guest *guest, unsigned int i)
@@ -64,6 +74,7 @@ void guest_device_follow_up(struct guest *guest, unsigned int i, struct port_out
 	if (outcome.control)
 		guest_device_queue_answers(guest);
 	tell_if_broken(guest, i);
+	tell_log(guest);
 	end_if_lost(guest);
 }
 
@@ -110,8 +121,11 @@ static void on_rest(struct loop_watch *watch)
 	struct guest *guest = vring->guest;
 	unsigned int i = index_of(vring);
 
-	if (session_vring_runs(&guest->session, i) && console_rest(&guest->console, i))
+	if (!session_vring_runs(&guest->session, i))
+		return;
+	if (console_rest(&guest->console, i))
 		guest_device_queue(guest, i);
+	tell_log(guest);
 }
 
 void guest_device_tell_config(struct guest *guest)
@@ -144,6 +158,7 @@ void guest_device_init(struct guest *guest)
 	eventfd_sink_init_message(&guest->config_change, &guest->connection,
 	                          &guest->config_change_message,
 	                          sizeof(guest->config_change_message));
+	eventfd_sink_init(&guest->log_call, &guest->connection);
 	for (unsigned int i = 0; i < guest->vrings_count; i++) {
 		struct guest_vring *vring = &guest->vrings[i];
 
@@ -169,6 +184,7 @@ void guest_device_deinit(struct guest *guest)
 		eventfd_sink_deinit(&vring->err);
 	}
 	eventfd_sink_deinit(&guest->config_change);
+	eventfd_sink_deinit(&guest->log_call);
 }
 
 /* What the session asks for. */
@@ -236,6 +252,11 @@ static void on_set_err(struct session *session, unsigned int i, int fd)
 	eventfd_sink_set(&guest_of(session)->vrings[i].err, fd);
 }
 
+static void on_set_log_call(struct session *session, int fd)
+{
+	eventfd_sink_set(&guest_of(session)->log_call, fd);
+}
+
 static void on_read_config(struct session *session, uint32_t offset, uint8_t *ret_bytes,
                            uint32_t len)
 {
@@ -249,6 +270,11 @@ static void on_write_config(struct session *session, uint32_t offset, const uint
 
 	if (console_write_config(&guest->console, offset, bytes, len))
 		guest_slots_wake(guest, 0);
+}
+
+static void on_reset_device(struct session *session)
+{
+	console_reset(&guest_of(session)->console);
 }
 
 static void on_set_backend_req(struct session *session, int fd)
@@ -266,7 +292,9 @@ const struct session_ops guest_device_ops = {
     .set_kick = on_set_kick,
     .set_call = on_set_call,
     .set_err = on_set_err,
+    .set_log_call = on_set_log_call,
     .set_backend_req = on_set_backend_req,
     .read_config = on_read_config,
     .write_config = on_write_config,
+    .reset_device = on_reset_device,
 };

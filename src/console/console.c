@@ -102,10 +102,20 @@ void console_name_vring(struct console *console, unsigned int vring)
 	console->seen.max_nr_ports = console->config.max_nr_ports;
 }
 
+void console_reset(struct console *console)
+{
+	uint32_t named = console->record->vrings_named;
+
+	memset(console->record, 0, sizeof(*console->record));
+	console->record->vrings_named = named;
+	console->multiport = console->sized = false;
+}
+
 void console_forget_frontend(struct console *console)
 {
-	memset(console->record, 0, sizeof(*console->record));
-	console->multiport = console->sized = console->was_read = false;
+	console_reset(console);
+	console->record->vrings_named = 0;
+	console->was_read = false;
 	count_ports(console);
 	console->seen = console->config;
 }

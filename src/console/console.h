@@ -119,6 +119,9 @@ void console_name_vring(struct console *console, unsigned int vring);
 /* How many ports the driver is told of at most. */
 unsigned int console_ports_reach(const struct console *console);
 
+/* The device begins anew, for the same frontend: no driver knows anything. */
+void console_reset(struct console *console);
+
 /* The frontend has gone. */
 void console_forget_frontend(struct console *console);
 

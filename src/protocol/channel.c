@@ -86,6 +86,18 @@ static const char *handle_request(struct channel *channel, struct session_reply 
 	return reply->refused;
 }
 
+/* SET_LOG_BASE is answered by the specification's "Communication"; frontends take a number. */
+static bool is_acknowledged(const struct channel *channel)
+{
+	const struct request_header *parsed = &channel->parsed;
+	const struct session *session = channel->session;
+
+	if (parsed->request == VHOST_USER_SET_LOG_BASE && !parsed->is_reply &&
+	    session_has(session, VHOST_USER_PROTOCOL_F_LOG_SHMFD))
+		return true;
+	return parsed->need_reply && session_has(session, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+}
+
 static void on_handle(struct loop_task *task)
 {
 	struct channel *channel = container_of(task, struct channel, handle);
@@ -106,8 +118,7 @@ static void on_handle(struct loop_task *task)
 	/* A question that is refused is answered too, with nothing: its asker waits. */
 	if (request_is_answered(parsed->request) && !parsed->is_reply)
 		answer(channel, reply.payload, refused ? 0 : reply.size);
-	else if (parsed->need_reply &&
-	         session_has(channel->session, VHOST_USER_PROTOCOL_F_REPLY_ACK))
+	else if (is_acknowledged(channel))
 		acknowledge(channel, refused != NULL);
 	else
 		receive_more(channel);

@@ -91,12 +91,14 @@ static enum request_verdict parse_vring_addr(const struct message *message, stru
 	struct wire_vring_addr wire;
 
 	memcpy(&wire, message->payload, sizeof(wire));
-	ret->addresses = (struct virtq_addresses){
-	    .desc = le64_get(wire.desc),
-	    .avail = le64_get(wire.avail),
-	    .used = le64_get(wire.used),
+	ret->vring_addr = (struct request_vring_addr){
+	    .addresses.desc = le64_get(wire.desc),
+	    .addresses.avail = le64_get(wire.avail),
+	    .addresses.used = le64_get(wire.used),
+	    .log_used = le32_get(wire.flags) & WIRE_VRING_F_LOG,
+	    .log_addr = le64_get(wire.log),
 	};
-	if (!virtq_aligned(&ret->addresses))
+	if (!virtq_aligned(&ret->vring_addr.addresses))
 		return REQUEST_BAD_VALUE;
 	return set_vring(message, le32_get(wire.index), ret);
 }
@@ -158,6 +160,18 @@ static enum request_verdict parse_mem_region(const struct message *message, stru
 	return REQUEST_OK;
 }
 
+static enum request_verdict parse_log(const struct message *message, struct request *ret)
+{
+	struct wire_log wire;
+
+	memcpy(&wire, message->payload, sizeof(wire));
+	ret->log = (struct dirty_log_area){
+	    .size = le64_get(wire.size),
+	    .offset = le64_get(wire.offset),
+	};
+	return REQUEST_OK;
+}
+
 static enum request_verdict parse_config(const struct message *message, struct request *ret)
 {
 	struct wire_config wire;
@@ -201,6 +215,9 @@ static const struct request_type types[VHOST_USER_REQUEST_MAX] = {
 	[VHOST_USER_SET_MEM_TABLE]         = {"SET_MEM_TABLE", parse_mem_table,
 	                                      sizeof(struct wire_mem_table), 0, WIRE_MEM_TABLE_MAX,
 	                                      .more = true},
+	[VHOST_USER_SET_LOG_BASE]          = {"SET_LOG_BASE", parse_log,
+	                                      sizeof(struct wire_log), 1, 1},
+	[VHOST_USER_SET_LOG_FD]            = {"SET_LOG_FD", parse_nothing, 0, 1, 1},
 	[VHOST_USER_SET_VRING_NUM]         = {"SET_VRING_NUM", parse_vring_num, STATE_SIZE},
 	[VHOST_USER_SET_VRING_ADDR]        = {"SET_VRING_ADDR", parse_vring_addr,
 	                                      sizeof(struct wire_vring_addr)},
@@ -221,6 +238,7 @@ static const struct request_type types[VHOST_USER_REQUEST_MAX] = {
 	                                      .answered = true},
 	[VHOST_USER_SET_CONFIG]            = {"SET_CONFIG", parse_config,
 	                                      sizeof(struct wire_config), .more = true},
+	[VHOST_USER_RESET_DEVICE]          = {"RESET_DEVICE", parse_nothing},
 	[VHOST_USER_GET_MAX_MEM_SLOTS]     = {"GET_MAX_MEM_SLOTS", parse_nothing,
 	                                      .answered = true},
 	[VHOST_USER_ADD_MEM_REG]           = {"ADD_MEM_REG", parse_mem_region,

@@ -9,6 +9,7 @@
 #define PROTOCOL_REQUEST_H
 
 #include "protocol/wire.h"
+#include "virtqueue/dirty_log.h"
 #include "virtqueue/gmem.h"
 #include "virtqueue/virtq.h"
 
@@ -55,6 +56,12 @@ struct request_mem_table {
 	struct gmem_region regions[WIRE_MEM_TABLE_MAX];
 };
 
+struct request_vring_addr {
+	struct virtq_addresses addresses; /* aligned */
+	bool log_used;                    /* writes to the used ring are to be logged, */
+	uint64_t log_addr;                /* as if it were here in guest memory */
+};
+
 struct request {
 	enum vhost_user_request id;
 	unsigned int vring; /* for the messages that name one: below the limit */
@@ -63,7 +70,8 @@ struct request {
 		uint64_t u64; /* SET_FEATURES, SET_PROTOCOL_FEATURES */
 		uint16_t num; /* SET_VRING_NUM: a power of two; SET_VRING_BASE */
 		bool enable;  /* SET_VRING_ENABLE */
-		struct virtq_addresses addresses; /* SET_VRING_ADDR: aligned */
+		struct request_vring_addr vring_addr;
+		struct dirty_log_area log; /* SET_LOG_BASE */
 		struct request_mem_table mem_table;
 		struct gmem_region region; /* ADD_MEM_REG, REM_MEM_REG */
 		struct request_config config;

@@ -30,6 +30,8 @@ struct session_ops {
 	void (*set_kick)(struct session *session, unsigned int vring, int fd);
 	void (*set_call)(struct session *session, unsigned int vring, int fd);
 	void (*set_err)(struct session *session, unsigned int vring, int fd);
+	/* The eventfd that says that the log has more, taken likewise. */
+	void (*set_log_call)(struct session *session, int fd);
 	/* The socket for messages to the frontend, taken likewise. */
 	void (*set_backend_req)(struct session *session, int fd);
 	/* The device's configuration space, `len` bytes at `offset`. */
@@ -37,6 +39,8 @@ struct session_ops {
 	                    uint32_t len);
 	void (*write_config)(struct session *session, uint32_t offset, const uint8_t *bytes,
 	                     uint32_t len);
+	/* The device begins anew; no vring is started. */
+	void (*reset_device)(struct session *session);
 };
 
 /* What outlives the process. Zero is the state before a frontend's first message. */
@@ -47,6 +51,8 @@ struct session_vring_record {
 	bool enabled;
 	struct virtq_state state;
 	struct virtq_addresses addresses;
+	bool log_used;     /* writes to the used ring are logged, */
+	uint64_t log_addr; /* as if it were here in guest memory */
 };
 
 struct session_record {
@@ -55,6 +61,7 @@ struct session_record {
 	bool protocol_features_set;
 	uint32_t regions_count;
 	struct gmem_region regions[GMEM_REGIONS_MAX];
+	struct dirty_log_area log; /* of size 0: none */
 	struct session_vring_record vrings[];
 };
 
@@ -68,6 +75,7 @@ struct session {
 	uint64_t device_features;
 	uint64_t config_features; /* those of them that a driver uses through configuration space */
 	struct gmem memory;
+	struct dirty_log log;
 	struct virtq *vrings; /* limits.vrings of them */
 };
 

@@ -15,6 +15,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_OWNER = 3,
 	VHOST_USER_RESET_OWNER = 4,
 	VHOST_USER_SET_MEM_TABLE = 5,
+	VHOST_USER_SET_LOG_BASE = 6,
+	VHOST_USER_SET_LOG_FD = 7,
 	VHOST_USER_SET_VRING_NUM = 8,
 	VHOST_USER_SET_VRING_ADDR = 9,
 	VHOST_USER_SET_VRING_BASE = 10,
@@ -29,6 +31,7 @@ enum vhost_user_request {
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_RESET_DEVICE = 34,
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
@@ -38,14 +41,19 @@ enum vhost_user_request {
 /* "Back-end message types". */
 #define VHOST_USER_BACKEND_CONFIG_CHANGE_MSG 2u
 
+/* The feature bit that says that what is written to buffers can be logged. */
+#define VHOST_F_LOG_ALL 26
+
 /* The feature bit that says there are protocol features. */
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 
 /* "Protocol features". */
 #define VHOST_USER_PROTOCOL_F_MQ                  0
+#define VHOST_USER_PROTOCOL_F_LOG_SHMFD           1
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK           3
 #define VHOST_USER_PROTOCOL_F_BACKEND_REQ         5
 #define VHOST_USER_PROTOCOL_F_CONFIG              9
+#define VHOST_USER_PROTOCOL_F_RESET_DEVICE        13
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
 
 /* "Header". */
@@ -79,6 +87,9 @@ struct wire_vring_addr {
 };
 _Static_assert(sizeof(struct wire_vring_addr) == 40, "vhost-user, vring address");
 
+/* Of its flags, the one that says that what is written to the used ring is to be logged. */
+#define WIRE_VRING_F_LOG (1u << 0)
+
 /* What SET_VRING_KICK, CALL and ERR carry in their u64. */
 #define WIRE_VRING_INDEX_MASK 0xffull
 #define WIRE_VRING_NOFD       (1ull << 8)
@@ -105,6 +116,13 @@ struct wire_single_mem_region {
 	struct wire_mem_region region;
 };
 _Static_assert(sizeof(struct wire_single_mem_region) == 40, "vhost-user, single memory region");
+
+/* "Log description". */
+struct wire_log {
+	le64 size;
+	le64 offset;
+};
+_Static_assert(sizeof(struct wire_log) == 16, "vhost-user, log");
 
 /* "Virtio device config space", whose bytes follow. */
 struct wire_config {

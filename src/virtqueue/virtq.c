@@ -58,6 +58,33 @@ void virtq_set_features(struct virtq *vq, uint64_t features)
 	vq->event_idx = features >> F_EVENT_IDX & 1;
 }
 
+void virtq_set_logs(struct virtq *vq, struct dirty_log *buffers, struct dirty_log *used,
+                    uint64_t used_addr)
+{
+	vq->buffer_log = buffers;
+	vq->used_log = used;
+	vq->used_log_addr = used_addr;
+}
+
+/* Part of the used ring was written. */
+static void log_used(const struct virtq *vq, const void *part, size_t len)
+{
+	if (vq->used_log)
+		dirty_log_mark(vq->used_log,
+		               vq->used_log_addr +
+		                   (uint64_t)((const uint8_t *)part - (const uint8_t *)vq->used),
+		               len);
+}
+
+/* What the chain gave out last is written by now. */
+static void log_buffer(const struct virtq *vq, struct virtq_chain *chain)
+{
+	if (chain->unlogged_len == 0)
+		return;
+	dirty_log_mark(vq->buffer_log, chain->unlogged, chain->unlogged_len);
+	chain->unlogged_len = 0;
+}
+
 void virtq_stop(struct virtq *vq)
 {
 	vq->desc = NULL;
@@ -71,11 +98,9 @@ bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint
 	uint64_t n = size;
 	/* The event fields behind the rings belong to them, negotiated or not. */
 	uint64_t avail_len = sizeof(struct virtq_avail) + (n + 1) * sizeof(le16);
-	uint64_t used_len =
-	    sizeof(struct virtq_used) + n * sizeof(struct virtq_used_elem) + sizeof(le16);
 	void *desc = gmem_user(vq->mem, addresses->desc, n * sizeof(struct virtq_desc));
 	void *avail = gmem_user(vq->mem, addresses->avail, avail_len);
-	void *used = gmem_user(vq->mem, addresses->used, used_len);
+	void *used = gmem_user(vq->mem, addresses->used, virtq_used_size(size));
 
 	virtq_stop(vq);
 	if (!desc || !avail || !used)
@@ -209,6 +234,7 @@ enum virtq_result virtq_chain_ready(struct virtq *vq, struct virtq_chain *chain,
 {
 	enum virtq_result r = vq->broken ? VIRTQ_BROKEN : VIRTQ_OK;
 
+	log_buffer(vq, chain);
 	while (r == VIRTQ_OK && (chain->len == 0 || chain->writable != writable))
 		r = next_desc(vq, chain);
 	return r;
@@ -218,13 +244,17 @@ enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, 
                                    void **ret_bytes, size_t *ret_len)
 {
 	assert(len > 0 && chain->len > 0);
+	log_buffer(vq, chain);
 	*ret_bytes = gmem_guest_part(vq->mem, chain->addr, MIN(len, chain->len), ret_len);
 	if (!*ret_bytes)
 		return breaks(vq, "a buffer that isn't in guest memory");
+	if (chain->writable) {
+		chain->written += (uint32_t)*ret_len;
+		chain->unlogged = chain->addr;
+		chain->unlogged_len = vq->buffer_log ? (uint32_t)*ret_len : 0;
+	}
 	chain->addr += *ret_len;
 	chain->len -= (uint32_t)*ret_len;
-	if (chain->writable)
-		chain->written += (uint32_t)*ret_len;
 	return VIRTQ_OK;
 }
 
@@ -242,15 +272,18 @@ uint64_t virtq_chain_rest(struct virtq *vq, struct virtq_chain *chain, bool writ
 	return MIN(rest, limit);
 }
 
-void virtq_push(struct virtq *vq, const struct virtq_chain *chain)
+void virtq_push(struct virtq *vq, struct virtq_chain *chain)
 {
-	uint16_t at = vq->state->next_used++;
+	struct virtq_used_elem *elem = &vq->used->ring[vq->state->next_used & (vq->size - 1)];
 
+	log_buffer(vq, chain);
+	vq->state->next_used++;
 	vq->state->next_avail++;
-	vq->used->ring[at & (vq->size - 1)] = (struct virtq_used_elem){
+	*elem = (struct virtq_used_elem){
 	    .id = le32_of(chain->head),
 	    .len = le32_of(chain->written),
 	};
+	log_used(vq, elem, sizeof(*elem));
 }
 
 bool virtq_publish(struct virtq *vq)
@@ -264,6 +297,7 @@ bool virtq_publish(struct virtq *vq)
 	/* Pairs with the driver's acquire of idx: it sees the entries and the bytes behind them. */
 	store_release(&vq->used->idx, new);
 	vq->published = new;
+	log_used(vq, &vq->used->idx, sizeof(vq->used->idx));
 	/*
 	 * The store of idx comes before the load of what the driver wants. Pairs with the fence
 	 * between the driver's enabling of calls and its next look at idx.
@@ -277,6 +311,13 @@ bool virtq_publish(struct virtq *vq)
 	       (uint16_t)(new - load_relaxed(used_event(vq)) - 1) < (uint16_t)(new - old);
 }
 
+/* Tells the driver, in the used ring, when it is to kick. */
+static void ask(struct virtq *vq, le16 *field, uint16_t value)
+{
+	store_relaxed(field, value);
+	log_used(vq, field, sizeof(*field));
+}
+
 void virtq_kicks_off(struct virtq *vq)
 {
 	if (vq->kicks_off)
@@ -284,16 +325,16 @@ void virtq_kicks_off(struct virtq *vq)
 	vq->kicks_off = true;
 	/* With event_idx, the event that was asked for last has passed: nothing to do. */
 	if (!vq->event_idx)
-		store_relaxed(&vq->used->flags, VIRTQ_USED_F_NO_NOTIFY);
+		ask(vq, &vq->used->flags, VIRTQ_USED_F_NO_NOTIFY);
 }
 
 bool virtq_kicks_on(struct virtq *vq)
 {
 	vq->kicks_off = false;
 	if (vq->event_idx)
-		store_relaxed(avail_event(vq), vq->state->next_avail);
+		ask(vq, avail_event(vq), vq->state->next_avail);
 	else
-		store_relaxed(&vq->used->flags, 0);
+		ask(vq, &vq->used->flags, 0);
 	/*
 	 * The store of what we want comes before the load of idx. Pairs with the fence between the
 	 * driver's store of idx and its look at what we want.

@@ -12,6 +12,7 @@
 #define VIRTQUEUE_VIRTQ_H
 
 #include "base/endian.h"
+#include "virtqueue/dirty_log.h"
 #include "virtqueue/gmem.h"
 
 #include <stdbool.h>
@@ -79,7 +80,10 @@ struct virtq {
 	bool indirect;        /* VIRTIO_F_INDIRECT_DESC was negotiated */
 	bool event_idx;       /* VIRTIO_F_EVENT_IDX was negotiated */
 	bool kicks_off;
-	const char *broken; /* what broke it, or NULL */
+	struct dirty_log *buffer_log; /* of what is written to buffers, or NULL */
+	struct dirty_log *used_log;   /* of what is written to the used ring, or NULL */
+	uint64_t used_log_addr;       /* where that has the ring's first byte */
+	const char *broken;           /* what broke it, or NULL */
 };
 
 /* The chain that is next in the available ring and is being worked through. */
@@ -96,6 +100,8 @@ struct virtq_chain {
 	uint32_t len;
 	bool writable;
 	uint32_t written;
+	uint64_t unlogged; /* the piece given out last, which is logged once it is written */
+	uint32_t unlogged_len;
 };
 
 void virtq_init(struct virtq *vq, struct gmem *mem, struct virtq_state *state);
@@ -113,6 +119,20 @@ bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint
                  bool resume);
 void virtq_stop(struct virtq *vq);
 void virtq_set_features(struct virtq *vq, uint64_t features);
+
+/*
+ * Where the pages that are written are marked, or NULL: those of buffers, and those of the used
+ * ring, as if its first byte were at guest address `used_addr`.
+ */
+void virtq_set_logs(struct virtq *vq, struct dirty_log *buffers, struct dirty_log *used,
+                    uint64_t used_addr);
+
+/* How many bytes the used ring of `size` entries has, its event field included. */
+static inline uint64_t virtq_used_size(uint32_t size)
+{
+	return sizeof(struct virtq_used) + size * (uint64_t)sizeof(struct virtq_used_elem) +
+	       sizeof(le16);
+}
 
 static inline bool virtq_started(const struct virtq *vq)
 {
@@ -150,7 +170,8 @@ enum virtq_result virtq_chain_ready(struct virtq *vq, struct virtq_chain *chain,
 
 /*
  * The next bytes of a chain that is ready: as many as lie together, at most `len` > 0. They are
- * passed, and count as written if the device may write them.
+ * passed, and count as written if the device may write them: which it does before it asks the chain
+ * for anything more, or pushes it.
  */
 enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, size_t len,
                                    void **ret_bytes, size_t *ret_len);
@@ -163,7 +184,7 @@ uint64_t virtq_chain_rest(struct virtq *vq, struct virtq_chain *chain, bool writ
                           uint64_t limit);
 
 /* Gives the chain back, with chain->written as its length. The driver sees it when published. */
-void virtq_push(struct virtq *vq, const struct virtq_chain *chain);
+void virtq_push(struct virtq *vq, struct virtq_chain *chain);
 
 /*
  * Lets the driver see all that was pushed. True if it wants to be called for it (virtio 1.3,

@@ -348,14 +348,15 @@ static void what_is_offered(void **state)
 	struct bed_guest *guest = bed_new(NULL);
 	uint64_t wanted = 1ull << DRIVER_F_VERSION_1 | 1ull << DRIVER_F_EVENT_IDX |
 	                  1ull << DRIVER_F_INDIRECT_DESC | 1ull << DRIVER_F_IN_ORDER |
-	                  1ull << FE_F_PROTOCOL_FEATURES;
+	                  1ull << FE_F_PROTOCOL_FEATURES | 1ull << FE_F_LOG_ALL;
 
 	(void)state;
 	assert_int_equal(frontend_get_features(&guest->frontend) & wanted, wanted);
 	assert_int_equal(frontend_get_protocol_features(&guest->frontend),
 	                 1ull << FE_PROTOCOL_MQ | 1ull << FE_PROTOCOL_REPLY_ACK |
 	                     1ull << FE_PROTOCOL_BACKEND_REQ | 1ull << FE_PROTOCOL_CONFIG |
-	                     1ull << FE_PROTOCOL_CONFIGURE_MEM_SLOTS);
+	                     1ull << FE_PROTOCOL_CONFIGURE_MEM_SLOTS |
+	                     1ull << FE_PROTOCOL_LOG_SHMFD | 1ull << FE_PROTOCOL_RESET_DEVICE);
 	assert_true(frontend_get_queue_num(&guest->frontend) >= 4);
 }
 

@@ -253,6 +253,11 @@ uint64_t frontend_set_protocol_features(struct frontend *frontend, uint64_t feat
 uint64_t frontend_get_queue_num(struct frontend *frontend);
 uint64_t frontend_get_max_mem_slots(struct frontend *frontend);
 
+uint64_t frontend_reset_device(struct frontend *frontend);
+/* With LOG_SHMFD, which has it answered in any case. */
+uint64_t frontend_set_log_base(struct frontend *frontend, uint64_t size, uint64_t offset, int fd);
+uint64_t frontend_set_log_fd(struct frontend *frontend, int fd);
+
 /* Regions as they stand; a test may pass changed copies. The files are sent as copies. */
 uint64_t frontend_set_mem_table(struct frontend *frontend, const struct guest_region *regions,
                                 unsigned int count);

@@ -214,6 +214,31 @@ void frontend_barrier(struct frontend *frontend)
 	frontend_get_features(frontend);
 }
 
+uint64_t frontend_reset_device(struct frontend *frontend)
+{
+	return set_nothing(frontend, FE_RESET_DEVICE);
+}
+
+uint64_t frontend_set_log_base(struct frontend *frontend, uint64_t size, uint64_t offset, int fd)
+{
+	struct frontend_message message;
+
+	frontend_message_init(&message, FE_SET_LOG_BASE);
+	frontend_message_u64(&message, size);
+	frontend_message_u64(&message, offset);
+	frontend_message_fd(&message, fd);
+	return frontend_get(frontend, &message);
+}
+
+uint64_t frontend_set_log_fd(struct frontend *frontend, int fd)
+{
+	struct frontend_message message;
+
+	frontend_message_init(&message, FE_SET_LOG_FD);
+	frontend_message_fd(&message, fd);
+	return frontend_set(frontend, &message);
+}
+
 /* ---- memory ---- */
 
 uint64_t frontend_set_mem_table(struct frontend *frontend, const struct guest_region *regions,

@@ -40,6 +40,8 @@ static const struct message messages[] = {
     {3, "SET_OWNER", 0},
     {4, "RESET_OWNER", 0},
     {5, "SET_MEM_TABLE", 8 + 32, 1, 1, 1, .payload = {1, 0x1000, 0x2000, 0x3000, 0x4000}},
+    {6, "SET_LOG_BASE", 16, 1, 1, 1, .payload = {0x1000, 0x2000}},
+    {7, "SET_LOG_FD", 0, 1, 1, 1},
     {8, "SET_VRING_NUM", 8, .payload = STATE(1, 256)},
     {9, "SET_VRING_ADDR", 40, .payload = {1, 0x1000, 0x3000, 0x2000, 0}},
     {10, "SET_VRING_BASE", 8, .payload = STATE(1, 0xffff)},
@@ -55,6 +57,7 @@ static const struct message messages[] = {
     /* offset 0, size 4, flags 0, four bytes */
     {24, "GET_CONFIG", 12 + 4, .answered = true, .payload = {4ull << 32, 0}},
     {25, "SET_CONFIG", 12 + 4, .payload = {4ull << 32, 0}},
+    {34, "RESET_DEVICE", 0},
     {36, "GET_MAX_MEM_SLOTS", 0, .answered = true},
     {37, "ADD_MEM_REG", 40, 1, 1, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
     {38, "REM_MEM_REG", 40, 0, 0, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},

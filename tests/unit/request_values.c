@@ -132,14 +132,39 @@ TEST(ring_addresses_have_to_be_aligned_and_keep_their_places)
 		assert_int_equal(parse_payload(9, avail, &request),
 		                 i % 2 == 0 ? REQUEST_OK : REQUEST_BAD_VALUE);
 	}
-	/* The order on the wire is descriptor, used, available; flags and log don't count. */
-	const uint64_t payload[8] = {1 | 1ull << 32, 0x1000, 0x3000, 0x2000, 0x777};
+}
 
-	assert_int_equal(parse_payload(9, payload, &request), REQUEST_OK);
-	assert_int_equal(request.vring, 1);
-	assert_int_equal(request.addresses.desc, 0x1000);
-	assert_int_equal(request.addresses.used, 0x3000);
-	assert_int_equal(request.addresses.avail, 0x2000);
+/* The order on the wire is descriptor, used, available, log. Of the flags, bit 0 counts. */
+TEST(ring_addresses_come_with_the_place_of_their_log)
+{
+	static const struct {
+		uint64_t flags;
+		bool log_used;
+	} rows[] = {{0, false}, {1, true}, {2, false}, {0xffffffff, true}, {0xfffffffe, false}};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const uint64_t payload[8] = {1 | rows[i].flags << 32, 0x1000, 0x3000, 0x2000,
+		                             0x777};
+		struct request request;
+
+		assert_int_equal(parse_payload(9, payload, &request), REQUEST_OK);
+		assert_int_equal(request.vring, 1);
+		assert_int_equal(request.vring_addr.addresses.desc, 0x1000);
+		assert_int_equal(request.vring_addr.addresses.used, 0x3000);
+		assert_int_equal(request.vring_addr.addresses.avail, 0x2000);
+		assert_int_equal(request.vring_addr.log_used, rows[i].log_used);
+		assert_int_equal(request.vring_addr.log_addr, 0x777);
+	}
+}
+
+TEST(a_log_has_its_size_before_its_offset)
+{
+	const uint64_t payload[8] = {0x123456789a, 0xfedcba987654};
+	struct request request;
+
+	assert_int_equal(parse_payload(6, payload, &request), REQUEST_OK);
+	assert_same(request.log.size, payload[0]);
+	assert_same(request.log.offset, payload[1]);
 }
 
 /* Bits 0-7 are the index, bit 8 says that no descriptor comes. */
@@ -327,6 +352,8 @@ int main(void)
 	    UNIT(the_largest_vring_is_what_the_limit_says),
 	    UNIT(a_number_of_256_vrings_uses_all_of_the_index),
 	    UNIT(ring_addresses_have_to_be_aligned_and_keep_their_places),
+	    UNIT(ring_addresses_come_with_the_place_of_their_log),
+	    UNIT(a_log_has_its_size_before_its_offset),
 	    UNIT(the_descriptor_bit_has_to_agree_with_the_descriptors),
 	    UNIT(a_memory_table_has_as_many_regions_and_descriptors_as_it_says),
 	    UNIT(a_count_of_regions_is_judged_at_its_width),

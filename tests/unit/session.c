@@ -43,16 +43,18 @@ static uint16_t get_base(void)
 	return (uint16_t)le32_get(wire.num);
 }
 
-#define PROTOCOL_FEATURES (1ull << 0 | 1ull << 3 | 1ull << 5 | 1ull << 9 | 1ull << 15)
+#define PROTOCOL_FEATURES                                                                          \
+	(1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 5 | 1ull << 9 | 1ull << 13 | 1ull << 15)
+#define FEATURES (SESSION_DEVICE_FEATURES | 1ull << 30 | 1ull << 26)
 
 TEST(what_is_offered_can_be_taken_and_nothing_else)
 {
 	set_up();
-	assert_same(session_ask(&f, VHOST_USER_GET_FEATURES), SESSION_DEVICE_FEATURES | 1ull << 30);
+	assert_same(session_ask(&f, VHOST_USER_GET_FEATURES), FEATURES);
 	assert_same(session_ask(&f, VHOST_USER_GET_PROTOCOL_FEATURES), PROTOCOL_FEATURES);
 	assert_same(session_ask(&f, VHOST_USER_GET_QUEUE_NUM), SESSION_VRINGS);
 	for (unsigned int bit = 0; bit < 64; bit++) {
-		bool offered = (SESSION_DEVICE_FEATURES | 1ull << 30) >> bit & 1;
+		bool offered = FEATURES >> bit & 1;
 
 		assert_int_equal(!session_send_u64(&f, VHOST_USER_SET_FEATURES, 1ull << bit),
 		                 offered);
@@ -68,15 +70,17 @@ TEST(what_is_offered_can_be_taken_and_nothing_else)
 	tear_down();
 }
 
-/* QEMU asks again once it knows whether it takes CONFIG; without it there is no space to read. */
-TEST(features_that_need_the_configuration_space_go_with_it)
+/* QEMU asks again once it knows which it takes: without CONFIG there is no space to read, without
+ * LOG_SHMFD no log. */
+TEST(features_that_need_a_protocol_feature_go_with_it)
 {
 	static const struct {
 		uint64_t protocol_features, withdrawn;
 	} rows[] = {
-	    {0, SESSION_CONFIG_FEATURES},
-	    {1ull << 3, SESSION_CONFIG_FEATURES},
-	    {1ull << 9, 0},
+	    {0, SESSION_CONFIG_FEATURES | 1ull << 26},
+	    {1ull << 3, SESSION_CONFIG_FEATURES | 1ull << 26},
+	    {1ull << 9, 1ull << 26},
+	    {1ull << 1, SESSION_CONFIG_FEATURES},
 	    {PROTOCOL_FEATURES, 0},
 	};
 
@@ -87,7 +91,7 @@ TEST(features_that_need_the_configuration_space_go_with_it)
 		assert_null(session_send_u64(&f, VHOST_USER_SET_PROTOCOL_FEATURES,
 		                             rows[i].protocol_features));
 		assert_same(session_ask(&f, VHOST_USER_GET_FEATURES),
-		            (SESSION_DEVICE_FEATURES | 1ull << 30) & ~rows[i].withdrawn);
+		            FEATURES & ~rows[i].withdrawn);
 		tear_down();
 	}
 }
@@ -444,7 +448,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    UNIT(what_is_offered_can_be_taken_and_nothing_else),
-	    UNIT(features_that_need_the_configuration_space_go_with_it),
+	    UNIT(features_that_need_a_protocol_feature_go_with_it),
 	    UNIT(messages_of_a_feature_need_it),
 	    UNIT(a_vring_starts_at_its_kick_and_runs_once_enabled),
 	    UNIT(a_vring_that_is_enabled_before_runs_at_its_kick),

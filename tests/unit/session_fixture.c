@@ -65,6 +65,11 @@ static void on_set_err(struct session *session, unsigned int vring, int fd)
 	note(session, "err", vring, fd < 0 ? "-" : "+");
 }
 
+static void on_set_log_call(struct session *session, int fd)
+{
+	fd_replace(&fixture_of(session)->log_call, fd);
+}
+
 static void on_set_backend_req(struct session *session, int fd)
 {
 	fd_replace(&fixture_of(session)->backend_req, fd);
@@ -86,6 +91,15 @@ static void on_write_config(struct session *session, uint32_t offset, const uint
 	note(session, "write", offset, "");
 }
 
+static void on_reset_device(struct session *session)
+{
+	for (unsigned int i = 0; i < SESSION_VRINGS; i++) {
+		if (virtq_started(&session->vrings[i]))
+			support_die("vring %u is started in a device that begins anew", i);
+	}
+	note(session, "reset", 0, "");
+}
+
 static const struct session_ops ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
@@ -93,9 +107,11 @@ static const struct session_ops ops = {
     .set_kick = on_set_kick,
     .set_call = on_set_call,
     .set_err = on_set_err,
+    .set_log_call = on_set_log_call,
     .set_backend_req = on_set_backend_req,
     .read_config = on_read_config,
     .write_config = on_write_config,
+    .reset_device = on_reset_device,
 };
 
 void session_fixture_init(struct session_fixture *f)
@@ -106,7 +122,7 @@ void session_fixture_init(struct session_fixture *f)
 	f->record = calloc(1, session_record_size(SESSION_VRINGS));
 	for (unsigned int i = 0; i < SESSION_VRINGS; i++)
 		f->kick[i] = f->call[i] = f->err[i] = -1;
-	f->backend_req = -1;
+	f->backend_req = f->log_call = -1;
 	guest_memory_init(&f->memory);
 	driver_queue_init(&f->driver, NULL, &f->memory, 1, SESSION_RING_SIZE, 0);
 	session_init(&f->session, &ops, f->record, f->vrings, &limits, SESSION_DEVICE_FEATURES,
@@ -174,9 +190,11 @@ const char *session_send_addr(struct session_fixture *f, uint32_t index,
 {
 	struct wire_vring_addr wire = {
 	    .index = le32_of(index),
+	    .flags = le32_of(addr->flags),
 	    .desc = le64_of(addr->desc),
 	    .used = le64_of(addr->used),
 	    .avail = le64_of(addr->avail),
+	    .log = le64_of(addr->log),
 	};
 
 	return session_send(f, VHOST_USER_SET_VRING_ADDR, &wire, sizeof(wire), NULL, 0);
@@ -215,6 +233,13 @@ const char *session_send_region(struct session_fixture *f, uint32_t id,
 	struct wire_single_mem_region wire = {.region = region_of(region)};
 
 	return session_send(f, id, &wire, sizeof(wire), &fd, fd < 0 ? 0 : 1);
+}
+
+const char *session_send_log(struct session_fixture *f, uint64_t size, uint64_t offset, int fd)
+{
+	struct wire_log wire = {le64_of(size), le64_of(offset)};
+
+	return session_send(f, VHOST_USER_SET_LOG_BASE, &wire, sizeof(wire), &fd, 1);
 }
 
 uint64_t session_ask(struct session_fixture *f, uint32_t id)

@@ -23,7 +23,7 @@ struct session_fixture {
 	struct guest_memory memory;
 	struct driver_queue driver; /* vring 1's */
 	int kick[SESSION_VRINGS], call[SESSION_VRINGS], err[SESSION_VRINGS];
-	int backend_req;
+	int backend_req, log_call;
 	char events[512];
 	struct session_reply reply; /* of the last message */
 	uint8_t config[12];
@@ -51,6 +51,7 @@ const char *session_send_table(struct session_fixture *f, unsigned int first, un
 /* ADD_MEM_REG or REM_MEM_REG; fd -1: none. */
 const char *session_send_region(struct session_fixture *f, uint32_t id,
                                 const struct guest_region *region, int fd);
+const char *session_send_log(struct session_fixture *f, uint64_t size, uint64_t offset, int fd);
 /* The u64 of a message that is answered with one. */
 uint64_t session_ask(struct session_fixture *f, uint32_t id);
 

@@ -211,6 +211,20 @@ static void send_channel(int fd)
 	session_send(&f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &fd, 1);
 }
 
+static void send_log_call(int fd)
+{
+	session_send(&f, VHOST_USER_SET_LOG_FD, NULL, 0, &fd, fd >= 0);
+}
+
+/* What came with it is the memory's file; that it is short is found out before or after. */
+static void send_log(int fd)
+{
+	const struct guest_region *region = &f.memory.region[1];
+
+	session_send_log(&f, 0x91000, region->offset, fd >= 0 ? fd : region->fd);
+	session_send_log(&f, UINT64_MAX, region->offset, region->fd);
+}
+
 static void send_table(int fd)
 {
 	int saved = f.memory.region[2].fd;
@@ -270,6 +284,7 @@ TEST(no_message_leaks_however_often_it_comes)
 	    send_err,         send_channel,
 	    send_table,       send_added_and_removed,
 	    send_twice_added, send_where_none_belongs,
+	    send_log_call,    send_log,
 	};
 	int pair[2], event = eventfd(0, EFD_CLOEXEC);
 

@@ -19,7 +19,7 @@ static struct session_fixture f;
 static const char *features_not_offered(int wrong)
 {
 	(void)wrong;
-	return session_send_u64(&f, VHOST_USER_SET_FEATURES, 1ull << 26);
+	return session_send_u64(&f, VHOST_USER_SET_FEATURES, 1ull << 38);
 }
 
 static const char *protocol_features_not_offered(int wrong)
@@ -88,6 +88,22 @@ static const char *table_with_a_short_file(int wrong)
 	return refused;
 }
 
+static const char *log_behind_its_file(int wrong)
+{
+	(void)wrong;
+	return session_send_log(&f, 1ull << 40, 0, f.memory.region[0].fd);
+}
+
+static const char *log_of_another_kind(int wrong)
+{
+	return session_send_log(&f, 0x200000, 0, wrong);
+}
+
+static const char *log_call_of_another_kind(int wrong)
+{
+	return session_send(&f, VHOST_USER_SET_LOG_FD, NULL, 0, &wrong, 1);
+}
+
 static const char *vring_too_large(int wrong)
 {
 	(void)wrong;
@@ -111,6 +127,9 @@ TEST(a_refusal_changes_nothing)
 	    {"a region that overlaps", region_that_overlaps},
 	    {"removing a region that isn't there", region_that_is_not_there},
 	    {"a table with a short file", table_with_a_short_file},
+	    {"a log behind the end of its file", log_behind_its_file},
+	    {"a log that is no memory", log_of_another_kind},
+	    {"the log's call that is no eventfd", log_call_of_another_kind},
 	    {"a vring that is too large", vring_too_large},
 	};
 	size_t size = session_record_size(SESSION_VRINGS);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "protocol/session_impl.h"
+
+#include <string.h>
+
+static void run_vring(struct session *session, unsigned int vring)
+{
+	if (session_vring_runs(session, vring))
+		session->ops->vring_runs(session, vring);
+}
+
+void session_stop_vring(struct session *session, unsigned int vring)
+{
+	struct session_vring_record *record = &session->record->vrings[vring];
+
+	if (!record->started)
+		return;
+	session->ops->vring_settle(session, vring);
+	virtq_stop(&session->vrings[vring]);
+	record->started = false;
+	session->ops->set_kick(session, vring, -1);
+}
+
+void session_settle_vrings(struct session *session)
+{
+	for (unsigned int i = 0; i < session->limits.vrings; i++) {
+		if (session->record->vrings[i].started)
+			session->ops->vring_settle(session, i);
+	}
+}
+
+void session_find_vrings(struct session *session)
+{
+	for (unsigned int i = 0; i < session->limits.vrings; i++) {
+		struct session_vring_record *record = &session->record->vrings[i];
+
+		if (!record->started)
+			continue;
+		if (virtq_start(&session->vrings[i], &record->addresses, record->size, true)) {
+			run_vring(session, i);
+			continue;
+		}
+		record->started = false;
+		session->ops->set_kick(session, i, -1);
+		session->ops->vring_lost(session, i);
+	}
+}
+
+/*
+ * Vrings. A frontend may set up a ring anew that it has only disabled (libkrun does at a reset):
+ * that stops the ring, and a kick descriptor starts it again.
+ */
+
+HANDLER(set_vring_num)
+{
+	session_stop_vring(session, request->vring);
+	session->record->vrings[request->vring].size = request->num;
+	return NULL;
+}
+
+HANDLER(set_vring_addr)
+{
+	const struct request_vring_addr *addr = &request->vring_addr;
+	struct session_vring_record *record = &session->record->vrings[request->vring];
+
+	if (addr->log_used && session->record->log.size > 0 &&
+	    !dirty_log_covers(&session->record->log, addr->log_addr, virtq_used_size(record->size)))
+		return "a used ring that the log doesn't cover";
+	/* The same addresses once more, with other flags, don't disturb a ring at work. */
+	if (memcmp(&record->addresses, &addr->addresses, sizeof(record->addresses)) != 0)
+		session_stop_vring(session, request->vring);
+	record->addresses = addr->addresses;
+	record->addressed = true;
+	record->log_used = addr->log_used;
+	record->log_addr = addr->log_addr;
+	session_set_logs(session);
+	return NULL;
+}
+
+HANDLER(set_vring_base)
+{
+	session_stop_vring(session, request->vring);
+	session->record->vrings[request->vring].state.next_avail = request->num;
+	return NULL;
+}
+
+HANDLER(get_vring_base)
+{
+	struct session_vring_record *record = &session->record->vrings[request->vring];
+	struct wire_vring_state wire;
+
+	session_stop_vring(session, request->vring);
+	wire = (struct wire_vring_state){
+	    .index = le32_of(request->vring),
+	    .num = le32_of(record->state.next_avail),
+	};
+	memcpy(reply->payload, &wire, sizeof(wire));
+	reply->size = sizeof(wire);
+	return NULL;
+}
+
+static const char *start_vring(struct session *session, unsigned int vring)
+{
+	struct session_vring_record *record = &session->record->vrings[vring];
+
+	if (record->size == 0 || !record->addressed)
+		return "a vring without size or addresses";
+	if (!virtq_start(&session->vrings[vring], &record->addresses, record->size, false))
+		return "a vring that isn't in guest memory";
+	record->started = true;
+	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
+	if (!(session->record->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
+		record->enabled = true;
+	return NULL;
+}
+
+HANDLER(set_vring_kick)
+{
+	const char *refused = NULL;
+
+	if (!request->has_fd)
+		return "a vring without a kick would have to be polled";
+	if (!fd_is_eventfd(fds->fd[0]))
+		return "not an eventfd";
+	if (!session->record->vrings[request->vring].started)
+		refused = start_vring(session, request->vring);
+	if (refused)
+		return refused;
+	session->ops->set_kick(session, request->vring, fd_bag_take(fds, 0));
+	run_vring(session, request->vring);
+	return NULL;
+}
+
+const char *session_take_signal(struct fd_bag *fds, int *ret)
+{
+	if (!fd_is_eventfd(fds->fd[0]))
+		return "not an eventfd";
+	/* A write to a blocking one could wait for a frontend that never reads. */
+	if (fd_set_nonblock(fds->fd[0]) < 0)
+		return "an eventfd that can't be made non-blocking";
+	*ret = fd_bag_take(fds, 0);
+	return NULL;
+}
+
+HANDLER(set_vring_call)
+{
+	int fd = -1;
+	const char *refused = request->has_fd ? session_take_signal(fds, &fd) : NULL;
+
+	if (!refused)
+		session->ops->set_call(session, request->vring, fd);
+	return refused;
+}
+
+HANDLER(set_vring_err)
+{
+	int fd = -1;
+	const char *refused = request->has_fd ? session_take_signal(fds, &fd) : NULL;
+
+	if (!refused)
+		session->ops->set_err(session, request->vring, fd);
+	return refused;
+}
+
+/* A ring that is started but disabled keeps what it has: frontends disable it to pause. */
+HANDLER(set_vring_enable)
+{
+	session->record->vrings[request->vring].enabled = request->enable;
+	run_vring(session, request->vring);
+	return NULL;
+}
