@@ -213,6 +213,12 @@ static void on_look(struct loop_op *op, int32_t res)
 
 /* The set. */
 
+/* The process can open no more: one that sends no more may long be gone. */
+static bool on_relieve(struct loop_relief *relief)
+{
+	return client_set_close_gone(container_of(relief, struct client_set, relief));
+}
+
 void client_set_init(struct client_set *set, struct backend_port *port,
                      const struct client_protocol *protocol, enum access access,
                      struct loop_scope *scope, void (*emptied)(struct client_set *set))
@@ -229,6 +235,7 @@ void client_set_init(struct client_set *set, struct backend_port *port,
 	list_init(&set->clients);
 	window_set_init(&set->windows, port);
 	loop_timer_init(&set->look, scope, on_look);
+	loop_relief_add(scope->loop, &set->relief, on_relieve);
 }
 
 void client_set_receive(struct client_set *set)
@@ -331,6 +338,7 @@ bool client_set_close_gone(struct client_set *set)
 
 void client_set_close(struct client_set *set)
 {
+	loop_relief_remove(&set->relief);
 	list_for_each_safe (link, &set->clients)
 		client_close(container_of(link, struct client, link), NULL);
 }

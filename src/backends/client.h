@@ -48,6 +48,7 @@ struct client_set {
 	uint64_t look_ms;
 	uint32_t silent_ms; /* after which a client that should answer is dead */
 	struct list clients;
+	struct loop_relief relief; /* those that have gone */
 	unsigned int count;
 	unsigned int leaving;  /* of `count`, those that are told that they have to go */
 	uint64_t joined;       /* how many have come */
@@ -82,7 +83,7 @@ void client_set_receive(struct client_set *set);
  */
 bool client_set_close_gone(struct client_set *set);
 
-/* Closes all clients; `emptied` follows if there are any. */
+/* Closes all clients, for the last time; `emptied` follows if there are any. */
 void client_set_close(struct client_set *set);
 
 #endif

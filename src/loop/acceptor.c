@@ -27,6 +27,8 @@ static void on_accept(struct loop_op *op, int32_t res)
 	if (res < 0 && !is_passing(res)) {
 		log_limited(&acceptor->limit, LOG_LEVEL_WARNING, "%s: a connection has to wait: %s",
 		            acceptor->name, strerror(-res));
+		if (res == -EMFILE || res == -ENFILE)
+			loop_relieve(op->scope->loop);
 		loop_arm_again(op);
 		return;
 	}

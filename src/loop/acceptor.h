@@ -3,7 +3,7 @@
  * A listening socket on the loop: it accepts one connection after the other.
  *
  * Where the system is short of descriptors or memory, those who want to connect wait in the
- * socket's queue until the shortage ends.
+ * socket's queue until the shortage ends; of descriptors, loop_relieve() is asked for one.
  */
 #ifndef LOOP_ACCEPTOR_H
 #define LOOP_ACCEPTOR_H

@@ -88,6 +88,7 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->flush);
 	list_init(&loop->drainers);
 	list_init(&loop->watches);
+	list_init(&loop->reliefs);
 	list_init(&loop->short_of);
 	loop_scope_init(&loop->scope, loop, NULL);
 	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);

@@ -16,6 +16,7 @@ struct loop {
 	struct list flush;
 	struct list drainers;
 	struct list watches;
+	struct list reliefs;
 	struct list short_of; /* ops to be armed again when `shortage` is over */
 	struct loop_scope scope;
 	struct loop_timer shortage;

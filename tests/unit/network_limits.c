@@ -222,24 +222,66 @@ TEST(a_port_that_was_just_used_can_be_used_again)
 	tear_down();
 }
 
-TEST(who_comes_during_a_shortage_of_descriptors_is_served_after_it)
+/*
+ * The most that may be open: those that are now. Returns what the limit was. An accept that waits
+ * already has that one: whom it is for gets in.
+ */
+static struct rlimit use_up_descriptors(void)
 {
 	struct rlimit before, none;
-	int client, next;
+	int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 
-	set_up();
-	turn_some(f.loop);
-	client = network_connect(0);
-	next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	close(next);
 	getrlimit(RLIMIT_NOFILE, &before);
 	none = (struct rlimit){(rlim_t)next, before.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	network_guest_writes(&f, 0, 100);
+	return before;
+}
+
+TEST(who_comes_during_a_shortage_of_descriptors_is_served_after_it)
+{
+	struct rlimit before;
+	int clients[2];
+
+	set_up();
 	turn_some(f.loop);
+	clients[0] = network_connect(0);
+	clients[1] = network_connect(0);
+	before = use_up_descriptors();
+	network_guest_writes(&f, 0, 100);
+	network_expect(&f, clients[0], 0, 100);
+	turn_some(f.loop);
+	assert_int_equal(f.output.port.attended, 1);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-	network_expect(&f, client, 0, 100);
-	close(client);
+	network_expect(&f, clients[1], 0, 100);
+	close_all(clients, 2);
+	tear_down();
+}
+
+/* One that has closed at a silent guest can't be told from a half-closed one. */
+TEST(a_client_that_has_gone_gives_its_descriptor_to_one_that_comes)
+{
+	struct rlimit before;
+	int gone, stays, comes;
+
+	set_up();
+	connect_all(&gone, 1);
+	turn_some(f.loop);
+	stays = network_connect(0);
+	comes = network_connect(0);
+	before = use_up_descriptors();
+	/* Its own place stays taken, by another file. */
+	assert_int_equal(dup2(STDERR_FILENO, gone), gone);
+	turn_until(f.loop, f.output.port.attended == 2);
+	turn_until(f.loop, f.output.port.attended == 1);
+	turn_until(f.loop, f.output.port.attended == 2);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	network_guest_writes(&f, 0, 100);
+	network_expect(&f, comes, 0, 100);
+	network_expect(&f, stays, 0, 100);
+	close(comes);
+	close(gone);
+	close(stays);
 	tear_down();
 }
 
@@ -254,6 +296,7 @@ int main(void)
 	    UNIT(where_it_cannot_listen_is_an_error_and_leaves_nothing),
 	    UNIT(a_port_that_was_just_used_can_be_used_again),
 	    UNIT(who_comes_during_a_shortage_of_descriptors_is_served_after_it),
+	    UNIT(a_client_that_has_gone_gives_its_descriptor_to_one_that_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
