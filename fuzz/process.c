@@ -167,6 +167,11 @@ bool process_count(const struct process *process, struct process_holds *ret)
 	       count_memory(process->pid, &ret->memory);
 }
 
+bool process_was_killed(const struct process *process)
+{
+	return process->ended && WIFSIGNALED(process->status);
+}
+
 const char *process_status_text(const struct process *process)
 {
 	static char text[64];

@@ -39,6 +39,9 @@ bool process_end(struct process *process, unsigned int deadline_ms);
 /* False if that can't be read, or no number is known. */
 bool process_count(const struct process *process, struct process_holds *ret);
 
+/* Whether a child that has ended did so by a signal. */
+bool process_was_killed(const struct process *process);
+
 /* How a child ended, in words; static. */
 const char *process_status_text(const struct process *process);
 

@@ -5,6 +5,7 @@
 #include "folder.h"
 #include "player.h"
 #include "process.h"
+#include "report.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -29,6 +30,9 @@ static const char usage[] =
     "  --device=KIND      console (the default), or any: no conversation that needs a console\n"
     "  --deadline=MS      how long an answer is waited for [5000]\n"
     "  --ignore-memory    don't look for leaked memory, only for descriptors and mappings\n"
+    "  --fresh            starts a backend for each conversation, for one that serves only one\n"
+    "                     connection or makes its socket anew for the next: whether it leaks\n"
+    "                     isn't seen, and conversations of several connections aren't for it\n"
     "  --log=FILE         what a spawned backend prints, appended [/dev/null]\n"
     "  --quiet            only those that didn't go as expected, and the sum\n"
     "  --json             one JSON array instead, on standard output\n"
@@ -55,22 +59,36 @@ struct replay {
 	const char *append;
 	const char *log;
 	unsigned int deadline_ms;
-	bool ignore_memory, quiet, json;
+	bool ignore_memory;
+	bool fresh;     /* a backend of its own for each conversation */
 	char path[108]; /* where the backend listens */
 	char folder[40];
 	struct process process;
 	struct player_offer offer;
 	struct player player;
-	unsigned int played, outcomes[PLAYER_OUTCOMES];
+	struct report report;
 };
 
 /* ---- the backend ---- */
+
+/* Whether it has made its socket; one that isn't fresh can be asked with a connection. */
+static bool backend_listens(const struct replay *replay)
+{
+	int sock;
+
+	if (replay->fresh)
+		return access(replay->path, F_OK) == 0;
+	sock = frame_connect(replay->path, 100);
+	if (sock >= 0)
+		close(sock);
+	return sock >= 0;
+}
 
 /* Starts one, if that is ours to do, and waits until it listens, fails to, or ends. */
 static bool start_backend(struct replay *replay)
 {
 	uint64_t end = frame_now_ms() + START_MS;
-	int r, sock;
+	int r;
 
 	if (!replay->spawn)
 		return true;
@@ -80,11 +98,8 @@ static bool start_backend(struct replay *replay)
 		fprintf(stderr, "vhost-user-replay: can't start the backend: %s\n", strerror(-r));
 		return false;
 	}
-	do {
-		sock = frame_connect(replay->path, 100);
-	} while (sock < 0 && frame_now_ms() < end && process_lives(&replay->process));
-	if (sock >= 0)
-		close(sock);
+	while (!backend_listens(replay) && frame_now_ms() < end && process_lives(&replay->process))
+		poll(NULL, 0, 2);
 	return true;
 }
 
@@ -170,6 +185,55 @@ static void judge_death(struct replay *replay)
 	}
 }
 
+static bool has_several_connections(const struct conversation *conversation)
+{
+	bool several = false;
+
+	for (unsigned int i = 0; i < conversation->count; i++)
+		several |= conversation->steps[i].kind == CONVERSATION_CONNECT;
+	return several;
+}
+
+/* A fresh backend has either ended, but not by a signal, or answers a new connection. */
+static void judge_fresh(struct replay *replay)
+{
+	uint64_t end = frame_now_ms() + replay->deadline_ms;
+	struct player *player = &replay->player;
+	int sock = -1;
+
+	while (process_lives(&replay->process) && sock < 0 && frame_now_ms() < end)
+		sock = player_knock(replay->path, 100);
+	if (sock >= 0) {
+		close(sock);
+	} else if (process_lives(&replay->process)) {
+		player->outcome = PLAYER_HUNG;
+		snprintf(player->why, sizeof(player->why), "it neither ends nor answers");
+	} else if (process_was_killed(&replay->process)) {
+		player->outcome = PLAYER_DIED;
+		snprintf(player->why, sizeof(player->why), "%s",
+		         process_status_text(&replay->process));
+	}
+}
+
+/* As play(), to a backend of its own. */
+static bool play_fresh(struct replay *replay, const struct conversation *conversation)
+{
+	struct player *player = &replay->player;
+
+	if (has_several_connections(conversation)) {
+		player->outcome = PLAYER_NOT_FOR_IT;
+		player->at = NULL;
+		snprintf(player->why, sizeof(player->why), "several connections");
+		return true;
+	}
+	if (!start_backend(replay))
+		return false;
+	player_play(player, conversation);
+	judge_fresh(replay);
+	process_end(&replay->process, replay->deadline_ms);
+	return true;
+}
+
 /* Plays it and judges the backend too. False if there is no backend left to play to. */
 static bool play(struct replay *replay, const struct conversation *conversation)
 {
@@ -192,67 +256,6 @@ static bool play(struct replay *replay, const struct conversation *conversation)
 	if (player->outcome == PLAYER_AS_EXPECTED)
 		judge_memory(replay, conversation, &before, &now);
 	return true;
-}
-
-/* ---- report ---- */
-
-static void print_json_text(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\' || (unsigned char)*text < 0x20)
-			printf("\\u%04x", (unsigned char)*text);
-		else
-			putchar(*text);
-	}
-	putchar('"');
-}
-
-static void report_json(const struct replay *replay, const char *name)
-{
-	const struct player *player = &replay->player;
-
-	printf("%s\n  {\"conversation\": ", replay->played > 1 ? "," : "");
-	print_json_text(name);
-	printf(", \"outcome\": \"%s\"", player_outcome_name(player->outcome));
-	if (player->at)
-		printf(", \"line\": %u, \"step\": \"%s\"", player->at->line,
-		       conversation_kind_name(player->at->kind));
-	if (player->why[0]) {
-		printf(", \"why\": ");
-		print_json_text(player->why);
-	}
-	putchar('}');
-}
-
-static void report(struct replay *replay, const char *name)
-{
-	const struct player *player = &replay->player;
-
-	replay->played++;
-	replay->outcomes[player->outcome]++;
-	if (replay->json) {
-		report_json(replay, name);
-		return;
-	}
-	if (replay->quiet &&
-	    (player->outcome == PLAYER_AS_EXPECTED || player->outcome == PLAYER_NOT_FOR_IT))
-		return;
-	printf("%-11s  %s", player_outcome_name(player->outcome), name);
-	if (player->at)
-		printf(", line %u, %s", player->at->line, conversation_kind_name(player->at->kind));
-	printf(player->why[0] ? ": %s\n" : "%s\n", player->why);
-	fflush(stdout);
-}
-
-static void print_sum(const struct replay *replay)
-{
-	printf("\n");
-	for (unsigned int i = 0; i < PLAYER_OUTCOMES; i++) {
-		if (replay->outcomes[i] > 0 || i == PLAYER_AS_EXPECTED)
-			printf("%-11s  %5u\n", player_outcome_name(i), replay->outcomes[i]);
-	}
-	printf("%-11s  %5u\n", "all", replay->played);
 }
 
 /* ---- all of them ---- */
@@ -295,8 +298,9 @@ static bool replay_path(struct replay *replay, const char *path)
 		fine = load(&conversation, folder.paths[i]);
 		if (!fine)
 			break;
-		fine = play(replay, &conversation);
-		report(replay, name + strspn(name, "/"));
+		fine =
+		    replay->fresh ? play_fresh(replay, &conversation) : play(replay, &conversation);
+		report_conversation(&replay->report, &replay->player, name + strspn(name, "/"));
 		conversation_deinit(&conversation);
 	}
 	folder_deinit(&folder);
@@ -308,28 +312,36 @@ static int replay_all(struct replay *replay, char **paths)
 	bool fine = true, ended;
 	unsigned int rest;
 
-	if (replay->json)
-		printf("[");
+	report_begin(&replay->report);
 	for (; *paths && fine; paths++)
 		fine = replay_path(replay, *paths);
 	ended = process_end(&replay->process, replay->deadline_ms);
-	if (replay->json)
-		printf("\n]\n");
-	else
-		print_sum(replay);
+	report_end(&replay->report);
 	if (!ended)
 		fprintf(stderr, "vhost-user-replay: the backend %s\n",
 		        process_status_text(&replay->process));
-	rest = replay->played - replay->outcomes[PLAYER_AS_EXPECTED] -
-	       replay->outcomes[PLAYER_NOT_FOR_IT];
-	if (!fine || replay->played == 0)
+	rest = report_rest(&replay->report);
+	if (!fine || replay->report.played == 0)
 		return rest > 0 ? 1 : 2;
 	return rest > 0 || !ended ? 1 : 0;
 }
 
 /* ---- options ---- */
 
-enum { SOCKET = 256, SPAWN, APPEND, PID, DEVICE, DEADLINE, IGNORE_MEMORY, LOG, QUIET, JSON, HELP };
+enum {
+	SOCKET = 256,
+	SPAWN,
+	APPEND,
+	PID,
+	DEVICE,
+	DEADLINE,
+	IGNORE_MEMORY,
+	LOG,
+	FRESH,
+	QUIET,
+	JSON,
+	HELP
+};
 
 static const struct option options[] = {
     {"socket", required_argument, NULL, SOCKET},
@@ -340,6 +352,7 @@ static const struct option options[] = {
     {"deadline", required_argument, NULL, DEADLINE},
     {"ignore-memory", no_argument, NULL, IGNORE_MEMORY},
     {"log", required_argument, NULL, LOG},
+    {"fresh", no_argument, NULL, FRESH},
     {"quiet", no_argument, NULL, QUIET},
     {"json", no_argument, NULL, JSON},
     {"help", no_argument, NULL, HELP},
@@ -391,11 +404,14 @@ static const char *take_option(struct replay *replay, int option, const char *va
 	case LOG:
 		replay->log = value;
 		return NULL;
+	case FRESH:
+		replay->fresh = true;
+		return NULL;
 	case QUIET:
-		replay->quiet = true;
+		replay->report.quiet = true;
 		return NULL;
 	case JSON:
-		replay->json = true;
+		replay->report.json = true;
 		return NULL;
 	default:
 		return "no such option";
@@ -430,6 +446,8 @@ static int run(struct replay *replay, char **paths)
 	if (!start_backend(replay))
 		return 2;
 	asked = player_ask_offer(replay->path, replay->deadline_ms, &replay->offer);
+	if (replay->fresh)
+		process_end(&replay->process, replay->deadline_ms);
 	if (asked) {
 		status = replay_all(replay, paths);
 	} else {
@@ -466,6 +484,8 @@ int main(int argc, char **argv)
 		return wrong_usage("no conversation is given");
 	if (!replay.socket && !replay.spawn)
 		return wrong_usage("--socket or --spawn is needed");
+	if (replay.fresh && !replay.spawn)
+		return wrong_usage("--fresh needs --spawn");
 	wrong = choose_path(&replay);
 	if (wrong)
 		return wrong_usage(wrong);

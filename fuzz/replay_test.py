@@ -7,6 +7,7 @@ turn. Takes the program's path; as `replay_test.py SOCKET FAULT` it is that back
 import array
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -54,6 +55,15 @@ FAULTS = {
     'leaks-memory': ('leaked', 1),
 }
 
+# The same with a backend for each conversation, which serves one connection and ends.
+FRESH_FAULTS = {
+    'none': ('as expected', 0),
+    'dies': ('closed', 1),
+    'is-killed': ('died', 1),
+    'hangs-for-all': ('hung', 1),
+    'stays': ('hung', 1),
+}
+
 
 # The backend.
 
@@ -97,6 +107,8 @@ def take(connection, request, fds, fault):
     if request == SET_OWNER:
         if fault == 'dies':
             os._exit(3)
+        if fault == 'is-killed':
+            os.kill(os.getpid(), signal.SIGKILL)
         if fault == 'closes':
             return False
         if fault == 'hangs':
@@ -132,24 +144,31 @@ def serve(connection, fault):
             return
 
 
-def backend(path, fault):
+def serve_one(listener, fault):
+    connection, _ = listener.accept()
+    try:
+        serve(connection, fault)
+    except ConnectionError:
+        pass
+    connection.close()
+
+
+def backend(path, fault, once):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        while True:
-            connection, _ = listener.accept()
-            try:
-                serve(connection, fault)
-            except ConnectionError:
-                pass
-            connection.close()
+        serve_one(listener, fault)
+        while not once:
+            serve_one(listener, fault)
+    while fault == 'stays':
+        signal.pause()
 
 
 # The test.
 
-def outcome(replay, folder, fault):
-    command = f'{sys.executable} -B {os.path.abspath(__file__)} {{socket}} {fault}'
-    done = subprocess.run([replay, '--json', '--deadline=1500', f'--spawn={command}',
+def outcome(replay, folder, fault, fresh):
+    command = f'{sys.executable} -B {os.path.abspath(__file__)} {{socket}} {fault} {fresh}'
+    done = subprocess.run([replay, '--json', '--deadline=1500', f'--spawn={command}', *fresh.split(),
                            '--log=' + os.path.join(folder, 'log'),
                            os.path.join(folder, 'conversation.txt')],
                           capture_output=True, text=True, timeout=60)
@@ -162,16 +181,17 @@ def test(replay):
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, 'conversation.txt'), 'w', encoding='utf-8') as file:
             file.write(CONVERSATION)
-        for fault, expected in FAULTS.items():
-            got = outcome(replay, folder, fault)
-            if got != expected:
-                wrong.append(f'{fault}: {got}, not {expected}')
+        for fresh, faults in (('', FAULTS), ('--fresh', FRESH_FAULTS)):
+            for fault, expected in faults.items():
+                got = outcome(replay, folder, fault, fresh)
+                if got != expected:
+                    wrong.append(f'{fault} {fresh}: {got}, not {expected}')
     if wrong:
         sys.exit('\n'.join(wrong))
-    print(f'{len(FAULTS)} backends as they should be')
+    print(f'{len(FAULTS) + len(FRESH_FAULTS)} backends as they should be')
 
 
-if len(sys.argv) == 3:
-    backend(sys.argv[1], sys.argv[2])
+if len(sys.argv) >= 3:
+    backend(sys.argv[1], sys.argv[2], once=len(sys.argv) > 3)
 else:
     test(sys.argv[1])
