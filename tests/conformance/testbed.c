@@ -171,6 +171,17 @@ static void connect_frontend(struct bed_guest *guest)
 	adopt_frontend(guest);
 }
 
+static int init_guest(struct bed_guest *guest, unsigned int index)
+{
+	size_t record = guest_record_size(&guest->config);
+	int r = arena_init(&guest->arena, arena_round(record) + guest_arena_size(&guest->config));
+
+	if (r < 0)
+		return r;
+	return guest_init(guest->guest, &guest_ops, guest->bed->loop,
+	                  arena_take(&guest->arena, record), &guest->arena, &guest->config, index);
+}
+
 static void start_guest(struct bed_guest *guest, bool listens)
 {
 	int listen_fd = listens ? listen_for_frontends(guest) : -1;
@@ -178,9 +189,7 @@ static void start_guest(struct bed_guest *guest, bool listens)
 	unsigned int index = (unsigned int)(guest - guest->bed->guest);
 
 	guest->guest = calloc(1, sizeof(*guest->guest));
-	if (!guest->guest || arena_init(&guest->arena, guest_arena_size(&guest->config)) < 0 ||
-	    guest_init(guest->guest, &guest_ops, guest->bed->loop, &guest->arena, &guest->config,
-	               index) < 0 ||
+	if (!guest->guest || init_guest(guest, index) < 0 ||
 	    guest_start(guest->guest, listen_fd, connected_fd) < 0)
 		support_die("guest %u can't be started", index);
 	if (listens)
