@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """Messages at moments when a careless backend isn't ready for them, and messages in pieces."""
 
-from seeds_base import (BACKEND_REQ, CONFIG, FILE, GPA, MEM_SLOTS, PROTOCOL, SIZE, UVA, VERSION_1,
-                        Conversation, region, ring_at, u)
+from seeds_base import (BACKEND_REQ, CONFIG, FILE, GPA, LOG_ALL, LOG_SHMFD, MEM_SLOTS,
+                        PROTOCOL, RESET_DEVICE, SIZE, UVA, VERSION_1, Conversation, region, ring_at,
+                        u)
 
 TX = 1
 DESC, AVAIL, USED = (UVA + part for part in ring_at(TX))
@@ -106,6 +107,63 @@ def stopped():
     large.offer(TX, 0).add(f'send GET_VRING_BASE {u(TX, 0)}',
                            'expect reply GET_VRING_BASE size=8')
     yield 'stop-in-a-chain', large.survival()
+
+
+LOG = GPA + 0x8000000  # the guest addresses that the log has bits for, and 0x1000 bytes more a page
+LOG_SIZE = LOG // 0x8000
+
+
+def logged(about, log=f'memfd {LOG_SIZE:#x}', size=LOG_SIZE, offset=0):
+    conversation = console(about, features=LOG_ALL, protocol=LOG_SHMFD).add(f'file log {log}')
+    return conversation, f'SET_LOG_BASE fds=log {u(size, offset, width=64)}'
+
+
+def logs():
+    used, base = logged('A migration: the used ring is logged, and so its page is marked.')
+    at = GPA + ring_at(TX)[2]
+    used.add(f'send {base}', 'expect reply SET_LOG_BASE u64=0').fine(
+        f'SET_VRING_ADDR {u(TX, 1)} {u(DESC, USED, AVAIL, at, width=64)}')
+    used.desc(TX, 0, GPA + 0x20000, 4).offer(TX, 0).used(TX, 1)
+    bit = f'u8={1 << at // 0x1000 % 8:#x}'
+    yield 'log', used.add(f'expect memory log {at // 0x8000:#x} {bit} mask {bit}').survival()
+    for name, about, how in (
+            ('log-behind-its-file', 'A log behind the end of its file.', {'offset': 1}),
+            ('log-at-the-top', 'A log beyond the address space.', {'offset': (1 << 64) - 8}),
+            ('log-of-everything', 'A log of 2^64 - 1.', {'size': (1 << 64) - 1}),
+            ('log-empty', 'A log of no bytes.', {'size': 0}),
+            ('log-of-a-pipe', 'A log that is a pipe.', {'log': 'pipe'})):
+        wrong, base = logged(about, **how)
+        yield name, wrong.add(f'send {base}', 'expect refused')
+    short, base = logged('The log becomes shorter while it is written.')
+    short.add(f'send {base}', 'expect reply SET_LOG_BASE u64=0').fine(
+        f'SET_VRING_ADDR {u(TX, 1)} {u(DESC, USED, AVAIL, at, width=64)}')
+    short.add('truncate log 0').desc(TX, 0, GPA + 0x20000, 4).offer(TX, 0)
+    yield 'log-truncated', short.survival()
+    beyond, base = logged('A used ring that the log has no bits for.')
+    beyond.add(f'send {base}', 'expect reply SET_LOG_BASE u64=0')
+    yield 'log-without-the-used-ring', beyond.survives(
+        f'SET_VRING_ADDR {u(TX, 1)} {u(DESC, USED, AVAIL, (1 << 64) - 64, width=64)}')
+    again, base = logged('A hundred logs, each in place of the one before.')
+    again.add(*[f'send {base}', 'expect reply SET_LOG_BASE u64=0'] * 100)
+    yield 'log-100', works(again)
+
+
+def reset_device():
+    reset = console('RESET_DEVICE while it runs: no ring is left.', protocol=RESET_DEVICE)
+    reset.fine('RESET_DEVICE').refused(f'SET_VRING_KICK fds=kick1 u64={TX}')
+    yield 'reset-device', reset
+    again = console('RESET_DEVICE, and set up anew.', protocol=RESET_DEVICE).fine('RESET_DEVICE')
+    again.features().fine(f'SET_VRING_NUM {u(TX, 16)}').fine(f'SET_VRING_BASE {u(TX, 0)}').fine(ADDR)
+    again.fine(f'SET_VRING_CALL fds=call1 u64={TX}').fine(f'SET_VRING_KICK fds=kick1 u64={TX}')
+    yield 'reset-device-and-again', works(again.fine(f'SET_VRING_ENABLE {u(TX, 1)}'))
+
+
+def bases():
+    far = console('A base that is the available index: what waits isn\'t passed over.')
+    far.fine(f'SET_VRING_ENABLE {u(TX, 0)}').desc(TX, 0, GPA + 0x20000, 4).offer(TX, 0)
+    far.add(f'send GET_VRING_BASE {u(TX, 0)}', 'expect reply GET_VRING_BASE size=8')
+    far.fine(f'SET_VRING_BASE {u(TX, 1)}').fine(f'SET_VRING_KICK fds=kick1 u64={TX}')
+    yield 'base-of-what-is-available', far.fine(f'SET_VRING_ENABLE {u(TX, 1)}').survival()
 
 
 def slots():
@@ -213,5 +271,6 @@ def config():
 
 
 def seeds():
-    for group in (early, without_protocol_features, running, replaced, stopped, slots, regions, pieces, connections, config):
+    for group in (early, without_protocol_features, running, replaced, stopped, logs, reset_device,
+                  bases, slots, regions, pieces, connections, config):
         yield from group()

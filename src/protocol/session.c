@@ -8,9 +8,18 @@
 #include <string.h>
 
 /*
- * What is left out, and why: INFLIGHT_SHMFD, because a console's buffers are used in order and
- * IN_ORDER says so, which lets a frontend resume a ring without it; STATUS, because QEMU's generic
- * device never sets DRIVER_OK; INBAND_NOTIFICATIONS, which QEMU takes and doesn't implement.
+ * What isn't offered, and why; whatever belongs to it is refused like a message that is unknown.
+ * - INFLIGHT_SHMFD says after a crash which chains were taken and not used. Here they are used in
+ *   the order they came in, so the used index says it, and virtq_start() goes on there. If it were
+ *   offered, Cloud Hypervisor would rely on it and no longer on IN_ORDER; and it is one more area
+ *   of shared memory, in which other backends had CVE-2020-10726 and CVE-2021-3839.
+ * - STATUS: QEMU's generic device never sets DRIVER_OK through it, so who waited for that would
+ *   wait for ever, and who doesn't has no use for it: rings say themselves when they start.
+ * - PAGEFAULT, for postcopy: each access to guest memory could wait for a page from another
+ *   machine, and all guests of the process with it.
+ * - Packed rings (VIRTIO_F_RING_PACKED, bit 34): crosvm and Cloud Hypervisor mask them off, and a
+ *   console gains nothing by them that would be worth a second walker of hostile memory.
+ * - INBAND_NOTIFICATIONS, which QEMU takes and doesn't implement.
  */
 #define PROTOCOL_FEATURES                                                                          \
 	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \

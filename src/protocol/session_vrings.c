@@ -9,13 +9,22 @@ static void run_vring(struct session *session, unsigned int vring)
 		session->ops->vring_runs(session, vring);
 }
 
+/* What was taken in part of a ring that is disabled was finished when it was. */
+static void settle_vring(struct session *session, unsigned int vring)
+{
+	const struct session_vring_record *record = &session->record->vrings[vring];
+
+	if (record->started && record->enabled)
+		session->ops->vring_settle(session, vring);
+}
+
 void session_stop_vring(struct session *session, unsigned int vring)
 {
 	struct session_vring_record *record = &session->record->vrings[vring];
 
 	if (!record->started)
 		return;
-	session->ops->vring_settle(session, vring);
+	settle_vring(session, vring);
 	virtq_stop(&session->vrings[vring]);
 	record->started = false;
 	session->ops->set_kick(session, vring, -1);
@@ -23,10 +32,8 @@ void session_stop_vring(struct session *session, unsigned int vring)
 
 void session_settle_vrings(struct session *session)
 {
-	for (unsigned int i = 0; i < session->limits.vrings; i++) {
-		if (session->record->vrings[i].started)
-			session->ops->vring_settle(session, i);
-	}
+	for (unsigned int i = 0; i < session->limits.vrings; i++)
+		settle_vring(session, i);
 }
 
 void session_find_vrings(struct session *session)
@@ -162,9 +169,15 @@ HANDLER(set_vring_err)
 	return refused;
 }
 
-/* A ring that is started but disabled keeps what it has: frontends disable it to pause. */
+/*
+ * A ring that is started but disabled keeps what it has: frontends disable it to pause. What was
+ * taken in part is finished now: to libkrun's guest this is a reset, after which the ring's memory
+ * may be used for something else, though no message says so before the next start.
+ */
 HANDLER(set_vring_enable)
 {
+	if (!request->enable)
+		settle_vring(session, request->vring);
 	session->record->vrings[request->vring].enabled = request->enable;
 	run_vring(session, request->vring);
 	return NULL;

@@ -92,6 +92,20 @@ void virtq_stop(struct virtq *vq)
 	vq->used = NULL;
 }
 
+/*
+ * Every chain that was taken is used, in order, so both indices are the same wherever the queue
+ * stopped in good order. A frontend that lost its backend and only knows what is available (Cloud
+ * Hypervisor without IN_ORDER) would have all of that passed over: receive buffers for ever.
+ * Where the used index makes no sense, the frontend's word stands.
+ */
+static void resume_in_order(struct virtq *vq)
+{
+	uint16_t used = vq->state->next_used;
+
+	if ((uint16_t)(load_relaxed(&vq->avail->idx) - used) <= vq->size)
+		vq->state->next_avail = used;
+}
+
 bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
                  bool resume)
 {
@@ -116,6 +130,7 @@ bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint
 	if (resume)
 		return true;
 	vq->state->next_used = load_relaxed(&vq->used->idx);
+	resume_in_order(vq);
 	vq->published = vq->state->next_used;
 	vq->call_decided = false;
 	vq->kicks_off = false;

@@ -111,9 +111,9 @@ bool virtq_aligned(const struct virtq_addresses *addresses);
 
 /*
  * Starts, or finds again after the memory has changed, a ring of `size` entries: a power of two
- * up to VIRTQ_SIZE_MAX. With `resume` the used index goes on as it was, otherwise it is read from
- * the ring. False, the queue being stopped then, if a part of it isn't wholly in one region or
- * isn't aligned there.
+ * up to VIRTQ_SIZE_MAX. With `resume` both indices go on as they were, otherwise the used one is
+ * read from the ring, and it is from there on that chains are taken. False, the queue being stopped
+ * then, if a part of it isn't wholly in one region or isn't aligned there.
  */
 bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
                  bool resume);

@@ -216,6 +216,7 @@ TEST(get_vring_base_settles_then_stops_then_answers)
 	driver_publish(&f.driver);
 	assert_int_equal(virtq_peek(&f.vrings[1], &chain), VIRTQ_OK);
 	virtq_push(&f.vrings[1], &chain);
+	virtq_publish(&f.vrings[1]);
 	assert_int_equal(get_base(), 1);
 	assert_string_equal(session_events(&f), "settle1 kick1- ");
 	assert_false(session_vring_runs(&f.session, 1));
@@ -235,8 +236,11 @@ TEST(a_disabled_vring_keeps_what_it_has)
 	set_up();
 	session_bring_up(&f);
 	send_state(VHOST_USER_SET_VRING_ENABLE, 0);
-	assert_string_equal(session_events(&f), "");
+	/* What was taken in part is finished; that is all. */
+	assert_string_equal(session_events(&f), "settle1 ");
 	assert_true(virtq_started(&f.vrings[1]));
+	send_state(VHOST_USER_SET_VRING_ENABLE, 0);
+	assert_string_equal(session_events(&f), "");
 	assert_false(session_vring_runs(&f.session, 1));
 	send_state(VHOST_USER_SET_VRING_ENABLE, 1);
 	assert_string_equal(session_events(&f), "runs1 ");
@@ -250,11 +254,13 @@ TEST(a_disabled_started_vring_can_be_set_up_anew)
 	session_bring_up(&f);
 	f.record->vrings[1].state.next_avail = 77;
 	send_state(VHOST_USER_SET_VRING_ENABLE, 0);
+	assert_string_equal(session_events(&f), "settle1 ");
+	/* From here on its memory may be something else's. */
 	assert_null(session_send(&f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0));
 	assert_null(session_send_table(&f, 0, 3));
-	assert_string_equal(session_events(&f), "settle1 ");
+	assert_string_equal(session_events(&f), "");
 	session_set_up_ring(&f, 0);
-	assert_string_equal(session_events(&f), "settle1 kick1- kick1+ call1+ runs1 ");
+	assert_string_equal(session_events(&f), "kick1- kick1+ call1+ runs1 ");
 	assert_int_equal(f.record->vrings[1].state.next_avail, 0);
 	assert_true(session_vring_runs(&f.session, 1));
 	tear_down();

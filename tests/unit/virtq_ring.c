@@ -447,9 +447,46 @@ TEST(a_mapping_that_misaligns_the_ring_is_refused)
 	}
 }
 
+/*
+ * A frontend that knows only what is available, or something else again, when the queue starts: it
+ * goes on where the used ring is, so that no buffer is passed over or taken twice. Where that can't
+ * be, because the driver can't have made so much available, the frontend's word stands.
+ */
+TEST(a_queue_goes_on_at_its_used_index_whatever_the_frontend_says)
+{
+	static const struct {
+		uint16_t used, avail, base, next;
+	} rows[] = {
+	    {0, 8, 8, 0}, {0, 8, 3, 0},      {5, 8, 8, 5},           {5, 8, 5, 5},
+	    {8, 8, 8, 8}, {8, 8, 0, 8},      {0xfffe, 6, 6, 0xfffe}, {0, 9, 9, 9}, /* a ring of 8 */
+	    {9, 8, 8, 8}, {0x8000, 0, 0, 0},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct virtq_addresses addresses;
+		struct virtq_fixture f;
+
+		virtq_fixture_init(&f, 8, 0, 0);
+		addresses = virtq_fixture_addresses(&f);
+		f.vq.used->idx = le16_of(rows[i].used);
+		driver_store16(driver_avail_idx(&f.driver), rows[i].avail);
+		f.state.next_avail = rows[i].base;
+		assert_true(virtq_start(&f.vq, &addresses, 8, false));
+		assert_int_equal(f.state.next_avail, rows[i].next);
+		assert_int_equal(f.state.next_used, rows[i].used);
+		/* Found again after the memory has changed, it goes on as it was. */
+		f.vq.used->idx = le16_of(77);
+		assert_true(virtq_start(&f.vq, &addresses, 8, true));
+		assert_int_equal(f.state.next_avail, rows[i].next);
+		assert_int_equal(f.state.next_used, rows[i].used);
+		virtq_fixture_deinit(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    UNIT(a_queue_goes_on_at_its_used_index_whatever_the_frontend_says),
 	    UNIT(chains_come_in_order_and_go_back_with_what_was_written),
 	    UNIT(a_chain_stays_the_next_one_until_it_is_given_back),
 	    UNIT(indices_wrap_at_every_size),
