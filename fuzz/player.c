@@ -10,8 +10,10 @@
 
 #define GET_FEATURES          1u
 #define GET_PROTOCOL_FEATURES 15u
+#define SET_PROTOCOL_FEATURES 16u
 #define GET_QUEUE_NUM         17u
 #define F_PROTOCOL_FEATURES   30
+#define PROTOCOL_F_MQ         1u
 #define CONFIG_CHANGE_MSG     2u
 #define NEED_REPLY            8u
 #define REPLY_FLAGS           5u
@@ -485,6 +487,15 @@ int player_knock(const char *socket, unsigned int deadline_ms)
 	return sock < 0 ? -1 : sock;
 }
 
+/* It may only be asked where MQ was accepted. */
+static bool ask_vrings(int sock, unsigned int deadline_ms, uint64_t *ret)
+{
+	const uint32_t accept[] = {SET_PROTOCOL_FEATURES, 1, 8, PROTOCOL_F_MQ, 0};
+
+	return frame_send(sock, accept, sizeof(accept), NULL, 0, deadline_ms) == FRAME_OK &&
+	       ask(sock, GET_QUEUE_NUM, deadline_ms, ret);
+}
+
 bool player_ask_offer(const char *socket, unsigned int deadline_ms, struct player_offer *ret)
 {
 	int sock = frame_connect(socket, deadline_ms);
@@ -497,8 +508,8 @@ bool player_ask_offer(const char *socket, unsigned int deadline_ms, struct playe
 	fine = ask(sock, GET_FEATURES, deadline_ms, &ret->features);
 	if (fine && (ret->features >> F_PROTOCOL_FEATURES & 1))
 		fine = ask(sock, GET_PROTOCOL_FEATURES, deadline_ms, &ret->protocol_features);
-	if (fine && (ret->protocol_features & 1))
-		fine = ask(sock, GET_QUEUE_NUM, deadline_ms, &ret->vrings);
+	if (fine && (ret->protocol_features & PROTOCOL_F_MQ))
+		fine = ask_vrings(sock, deadline_ms, &ret->vrings);
 	close(sock);
 	return fine;
 }

@@ -79,6 +79,8 @@ class Conversation:
         protocol |= REPLY_ACK
         self.need(f'needs protocol-features {protocol:#x}')
         return self.add('send GET_FEATURES', 'expect reply GET_FEATURES size=8',
+                        'send GET_PROTOCOL_FEATURES',
+                        'expect reply GET_PROTOCOL_FEATURES size=8',
                         f'send SET_PROTOCOL_FEATURES u64={protocol:#x}').fine('SET_OWNER')
 
     def features(self, features=0):
