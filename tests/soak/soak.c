@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The soak: soak PROGRAM FOLDER TCP_PORT SECONDS GUESTS SEED. See run.
+ *
+ * Starts the daemon, and for each guest two processes: one whose children are its sessions, of
+ * which it kills some at any moment, and one with clients. At the end the daemon must hold what it
+ * held in the beginning. Exit status 0: nobody has found anything wrong.
+ */
+#include "peers.h"
+#include "process.h"
+
+#include "support.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* KiB: an allocator's pages are never quite the same. */
+#define GROWTH_MOST 2048ul
+
+static struct {
+	struct place place;
+	struct process daemon;
+	unsigned int guests;
+	uint64_t seed, end_ms;
+	unsigned long sessions, killed;
+} s;
+
+static uint64_t seed_of(unsigned int guest, unsigned int part)
+{
+	return (s.seed + guest * 1000003ull + part) * 0x9e3779b97f4a7c15ull | 1;
+}
+
+/* A new process that dies with this one. */
+static pid_t new_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		support_die("fork failed");
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
+/* Whether it ended well, or was killed as it was to be. */
+static bool ended_well(pid_t pid, bool killed)
+{
+	int status;
+
+	waitpid(pid, &status, 0);
+	return (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+	       (killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* One session; one in three is killed somewhere. */
+static bool run_session(unsigned int guest, uint64_t *seed)
+{
+	bool kills = dice(seed) % 3 == 0;
+	unsigned int after = dice(seed) % 500;
+	uint64_t session_seed = (uint64_t)dice(seed) << 32 | dice(seed) | 1;
+	pid_t pid = new_process();
+
+	if (pid == 0) {
+		guest_session(&s.place, guest, session_seed);
+		_exit(EXIT_SUCCESS);
+	}
+	if (kills) {
+		poll(NULL, 0, (int)after);
+		kill(pid, SIGKILL);
+	}
+	return ended_well(pid, kills);
+}
+
+static int guest_process(unsigned int guest)
+{
+	uint64_t seed = seed_of(guest, 0);
+
+	while (support_now_ms() < s.end_ms) {
+		if (!run_session(guest, &seed))
+			return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+static int clients_process(unsigned int guest)
+{
+	clients_session(&s.place, guest, seed_of(guest, 1), s.end_ms);
+	return EXIT_SUCCESS;
+}
+
+static int last_process(unsigned int guest)
+{
+	last_session(&s.place, guest);
+	return EXIT_SUCCESS;
+}
+
+static void start_process(int (*run)(unsigned int guest), unsigned int guest)
+{
+	if (new_process() == 0)
+		_exit(run(guest));
+}
+
+/* Until all have ended. False as soon as one ended badly, or the daemon did. */
+static bool await_processes(unsigned int count)
+{
+	for (; count > 0; count--) {
+		int status;
+		pid_t pid;
+
+		do {
+			if (!process_lives(&s.daemon))
+				return false;
+			pid = waitpid(-1, &status, WNOHANG);
+			if (pid == 0)
+				poll(NULL, 0, 5);
+		} while (pid == 0);
+		if (pid == s.daemon.pid) {
+			s.daemon.status = status;
+			s.daemon.ended = true;
+			return false;
+		}
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void die(const char *message)
+{
+	fprintf(stderr, "wrong: %s\n", message);
+	_exit(EXIT_FAILURE);
+}
+
+/* What every guest's clients have left behind is found out; the same once in the beginning. */
+static bool calm_down(void)
+{
+	for (unsigned int i = 0; i < s.guests; i++)
+		start_process(last_process, i);
+	return await_processes(s.guests);
+}
+
+static bool storm(void)
+{
+	for (unsigned int i = 0; i < s.guests; i++) {
+		start_process(guest_process, i);
+		start_process(clients_process, i);
+	}
+	return await_processes(2 * s.guests);
+}
+
+static bool is_as_before(const struct process_holds *before, struct process_holds *now)
+{
+	uint64_t end = support_now_ms() + 20000;
+
+	do {
+		if (!process_count(&s.daemon, now))
+			return false;
+		if (now->fds == before->fds && now->mappings == before->mappings)
+			return true;
+		poll(NULL, 0, 20);
+	} while (support_now_ms() < end);
+	return false;
+}
+
+static bool judge(const struct process_holds *before, bool ignore_memory)
+{
+	struct process_holds now;
+	bool same = is_as_before(before, &now);
+
+	printf("files %u, before %u; mappings %u, before %u; memory %lu KiB, before %lu\n", now.fds,
+	       before->fds, now.mappings, before->mappings, now.memory, before->memory);
+	return same && (ignore_memory || now.memory <= before->memory + GROWTH_MOST);
+}
+
+static void start_daemon(const char *program)
+{
+	char command[1024], sockets[128], log[128];
+	uint64_t end = support_now_ms() + 30000;
+	char bytes[4096];
+	FILE *file;
+
+	snprintf(sockets, sizeof(sockets), "%s/fe", s.place.folder);
+	snprintf(log, sizeof(log), "%s/stderr", s.place.folder);
+	snprintf(command, sizeof(command),
+	         "%s -s {socket} -c %u -b network --history=16384 --port name=raw,tcp-port=%u "
+	         "--port name=tel,tcp-port=%u,tcp-protocol=telnet "
+	         "--port name=dat,type=data,uds-path=%s/dat",
+	         program, s.guests, s.place.raw_port, s.place.telnet_port, s.place.folder);
+	if (process_spawn(&s.daemon, command, sockets, log) < 0)
+		support_die("can't start %s", program);
+	do {
+		size_t len = 0;
+
+		if (support_now_ms() > end || !process_lives(&s.daemon))
+			support_die("the daemon doesn't get ready");
+		file = fopen(log, "re");
+		if (file) {
+			len = fread(bytes, 1, sizeof(bytes) - 1, file);
+			fclose(file);
+		}
+		bytes[len] = 0;
+		poll(NULL, 0, 5);
+	} while (!strstr(bytes, ": ready for "));
+}
+
+static bool soak(unsigned int seconds)
+{
+	struct process_holds before;
+
+	if (!calm_down() || !process_count(&s.daemon, &before))
+		return false;
+	s.end_ms = support_now_ms() + seconds * 1000ull;
+	return storm() && calm_down() && judge(&before, getenv("IGNORE_MEMORY")) &&
+	       process_lives(&s.daemon);
+}
+
+int main(int argc, char **argv)
+{
+	bool good;
+
+	if (argc != 7)
+		support_die("usage: soak PROGRAM FOLDER TCP_PORT SECONDS GUESTS SEED");
+	support_on_die = die;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	s.guests = (unsigned int)atoi(argv[5]);
+	s.place = (struct place){argv[2], (uint16_t)atoi(argv[3]),
+	                         (uint16_t)((unsigned int)atoi(argv[3]) + s.guests)};
+	s.seed = strtoull(argv[6], NULL, 10);
+	start_daemon(argv[1]);
+	good = soak((unsigned int)atoi(argv[4]));
+	if (s.daemon.ended)
+		printf("the daemon %s\n", process_status_text(&s.daemon));
+	if (!process_end(&s.daemon, 20000) && good) {
+		printf("the daemon %s\n", process_status_text(&s.daemon));
+		good = false;
+	}
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
