@@ -205,15 +205,31 @@ static int make_loop(struct daemon *daemon)
 	return r;
 }
 
-/* Each guest may need a few dozen: the soft limit is for programs that use select(). */
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
+/* The process's own: its streams, the ring, the arena, signals, control, folders. */
+#define FDS_BASE 64u
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+/*
+ * The soft limit is for programs that use select(); the hard one can be raised by who may. What is
+ * missing then may never be needed: frontends and clients that come too late for it have to wait.
+ */
+static void raise_fd_limit(const struct config *config)
+{
+	struct rlimit limit, wanted = {0};
+	rlim_t fds = FDS_BASE;
+
+	for (unsigned int i = 0; i < config->guests_count; i++)
+		fds += guest_fds(&config->guests[i]);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	wanted.rlim_cur = wanted.rlim_max = MAX(limit.rlim_max, fds);
+	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		return;
+	wanted.rlim_cur = wanted.rlim_max = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &wanted);
+	log_warning("%u guests with a client each need up to %ju open files, and this process may "
+	            "have %ju: raise the limit (ulimit -Hn; LimitNOFILE= of a service; at most "
+	            "sysctl fs.nr_open)",
+	            config->guests_count, (uintmax_t)fds, (uintmax_t)limit.rlim_max);
 }
 
 static int make_arena(struct daemon *daemon)
@@ -238,7 +254,7 @@ static int init(struct daemon *daemon)
 {
 	int r;
 
-	raise_fd_limit();
+	raise_fd_limit(daemon->config);
 	r = make_arena(daemon);
 	if (r < 0)
 		return r;

@@ -146,6 +146,18 @@ size_t guest_arena_size(const struct guest_config *config)
 	return config->max_ports * guest_port_arena_size(config->max_history);
 }
 
+unsigned int guest_fds(const struct guest_config *config)
+{
+	/* It listens; the connection and the one back; two regions; each vring's kick, call, err.
+	 */
+	unsigned int fds = 1 + 2 + 2 + 3 * vrings_of(config);
+
+	/* Each port listens and has a client. */
+	for (unsigned int i = 0; i < config->max_ports; i++)
+		fds += i < config->ports_count && config->ports[i].log_path ? 3 : 2;
+	return fds;
+}
+
 static struct session_record *session_record_of(struct guest_record *record,
                                                 const struct guest_config *config)
 {

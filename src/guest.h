@@ -93,6 +93,12 @@ size_t guest_record_size(const struct guest_config *config);
 size_t guest_arena_size(const struct guest_config *config);
 
 /*
+ * How many descriptors it needs with a frontend that sends everything, for a memory of two regions
+ * as a PC has, and with one client a port.
+ */
+unsigned int guest_fds(const struct guest_config *config);
+
+/*
  * Makes guest number `index`, whose record is at `record`, and which takes the room for its rings
  * in the arena. Returns 0 or -errno, having logged the cause; then there is nothing to undo.
  */

@@ -233,7 +233,8 @@ static void on_received(struct loop_op *op, int32_t res)
 		return;
 	}
 	if (!whole) {
-		channel->ended(channel, "descriptors of a message were lost on the way");
+		channel->ended(channel, "descriptors of a message were lost: too many of them, "
+		                        "or this process may open no more (ulimit -n)");
 		return;
 	}
 	channel->done += (size_t)res;

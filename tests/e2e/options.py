@@ -4,9 +4,11 @@
 line that names the option), failures of the start (exit 1, one line that names
 the cause), what becomes of socket files, and --fd. No guest is needed."""
 
+import ctypes
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -14,6 +16,9 @@ import struct
 import subprocess
 
 from harness import DAEMON, SOON, Process, check, check_equal, listening, run, wait
+
+PR_CAPBSET_DROP = 24
+CAP_SYS_RESOURCE = 24
 
 NAMES = ('socket-path', 'socket-count', 'tcp-port', 'backend', 'max-queue-size', 'fd',
          'print-capabilities', 'socket-mode', 'socket-group', 'listen-address', 'history',
@@ -136,6 +141,29 @@ def spellings(case):
         check(not path.with_name(f'{path.name}0').exists(), 'socket left after SIGINT')
 
 
+def limit_files():
+    """For a child: 64 open files at most, even for root."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def file_limit(case):
+    """The soft limit is raised; of a hard one that is too low the start says what is missing."""
+    path = case.dir / 'many'
+    arguments = ['-s', path, '-c', 40, NETWORK, '-p', case.ports(40)]
+    result = command(*arguments, preexec_fn=limit_files)
+    check_equal(result.returncode, 1, 'exit status with 64 open files')
+    warning, error = result.stderr.splitlines()
+    for part in '40 guests', 'have 64', 'ulimit -Hn':
+        check(part in warning, f'{part} is not in {warning!r}')
+    check('Too many open files' in error, f'not the cause: {error!r}')
+    check(not path.with_name('many0').exists(), 'a socket was left behind')
+    daemon = Process(case, 'many', ['prlimit', '--nofile=64:', DAEMON, *map(str, arguments)])
+    wait('40 guests\' sockets', lambda: f'{path}39' in listening(daemon.pid))
+    daemon.signal(signal.SIGTERM)
+    check_equal(daemon.wait('after SIGTERM'), 0, 'exit status after SIGTERM')
+
+
 def socket_files(case):
     """Stale ones are replaced, live ones and other files are left alone."""
     daemon = case.daemon(name='first')
@@ -239,6 +267,7 @@ def options(case):
     usage_errors()
     told()
     spellings(case)
+    file_limit(case)
     socket_files(case)
     start_failures(case)
     fds(case)

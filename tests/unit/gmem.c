@@ -360,6 +360,7 @@ TEST(a_file_that_may_not_be_written_is_an_error_and_stays_the_callers)
 	assert_int_equal(gmem.count, 0);
 	assert_int_equal(close(readable), 0);
 	close(fd);
+	gmem_deinit(&gmem);
 }
 
 TEST(there_are_as_many_regions_as_slots)
