@@ -262,11 +262,13 @@ static int init(struct daemon *daemon)
 	if (r < 0)
 		return r;
 	r = take_over_signals(daemon);
-	if (r < 0)
+	if (r < 0) {
+		log_error("can't take over the signals: %s", strerror(-r));
 		return r;
+	}
 	daemon->guests = calloc(daemon->config->guests_count, sizeof(*daemon->guests));
 	if (!daemon->guests)
-		return -ENOMEM;
+		return log_no_memory("start");
 	loop_scope_init(&daemon->scope, daemon->loop, on_drained);
 	loop_op_init(&daemon->signals, &daemon->scope, on_signals);
 	loop_arm_poll(&daemon->signals, daemon->signal_fd, POLLIN);

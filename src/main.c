@@ -8,14 +8,18 @@
 #include "options.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int main(int argc, char **argv)
 {
 	struct config config;
 	int exit_code;
 
-	if (fd_reserve_standard() < 0)
+	exit_code = fd_reserve_standard();
+	if (exit_code < 0) {
+		log_error("/dev/null: %s", strerror(-exit_code));
 		return EXIT_FAILURE;
+	}
 	switch (options_parse(argc, argv, &config)) {
 	case OPTIONS_RUN:
 		break;

@@ -298,8 +298,10 @@ static enum options_result usage_error(const char *format, ...)
 	va_start(args, format);
 	n = vasprintf(&line, format, args);
 	va_end(args);
-	if (n < 0)
+	if (n < 0) {
+		fputs(PROGRAM ": no memory\n", stderr);
 		return OPTIONS_USAGE;
+	}
 	/* It stays one line, whatever was in the arguments. */
 	for (char *c = line; *c; c++)
 		*c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;

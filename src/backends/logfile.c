@@ -151,7 +151,7 @@ int logfile_new(struct logfile **ret_log, struct loop *loop, struct backend_port
 	int r;
 
 	if (!log)
-		return -ENOMEM;
+		return log_no_memory(port->name);
 	log->port = port;
 	log->name = path;
 	r = open_first(log, path);

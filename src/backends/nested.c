@@ -389,7 +389,7 @@ int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_p
 	int r;
 
 	if (!nested)
-		return -ENOMEM;
+		return log_no_memory(port->name);
 	nested->backend = (struct backend){.ops = &nested_ops, .port = port};
 	port->attended = 1;
 	r = open_both(nested);

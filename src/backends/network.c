@@ -154,7 +154,7 @@ int network_new(struct backend **ret_backend, struct loop *loop, struct backend_
 	int fd, r;
 
 	if (!server)
-		return -ENOMEM;
+		return log_no_memory(port->name);
 	r = listen_on(address, tcp_port, &fd);
 	if (r < 0) {
 		log_error("%s: can't listen on %s port %u: %s", port->name, address, tcp_port,

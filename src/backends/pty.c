@@ -262,7 +262,8 @@ static void on_hangup(struct loop_op *op, int32_t res)
 	if (is_closing(pty))
 		return;
 	look_who_is_there(pty);
-	if (pty->attended)
+	/* Somebody who came after the hangup has it armed already. */
+	if (pty->attended && !pty->hangup.armed)
 		loop_arm_poll(&pty->hangup, pty->device.master, 0);
 	check_if_left(pty);
 }
@@ -402,7 +403,7 @@ int pty_new(struct backend **ret_backend, struct loop *loop, struct backend_port
 	int r;
 
 	if (!pty)
-		return -ENOMEM;
+		return log_no_memory(port->name);
 	init_ops(pty, loop, port);
 	r = pty_device_open(&pty->device, link, mode, group);
 	if (r < 0) {

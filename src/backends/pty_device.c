@@ -18,9 +18,9 @@
 
 /* The terminal. */
 
-static void set_packet_mode(const struct pty_device *device, int on)
+static int set_packet_mode(const struct pty_device *device, int on)
 {
-	ioctl(device->master, TIOCPKT, &on);
+	return ioctl(device->master, TIOCPKT, &on) < 0 ? -errno : 0;
 }
 
 /* On Linux what is asked of the master is done to the slave, which so needn't be opened. */
@@ -68,7 +68,8 @@ static int set_up_master(struct pty_device *device)
 	r = set_raw(device);
 	if (r == 0)
 		r = set_permissions(device);
-	set_packet_mode(device, 1);
+	if (r == 0)
+		r = set_packet_mode(device, 1);
 	return r;
 }
 

@@ -2,6 +2,7 @@
 #include "backends/targets.h"
 
 #include "backends/output.h"
+#include "base/log.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static int new_target(struct backend **ret_backend, struct loop *loop, struct ba
 	struct target *target = calloc(1, sizeof(*target));
 
 	if (!target)
-		return -ENOMEM;
+		return log_no_memory(port->name);
 	target->backend = (struct backend){.ops = ops, .port = port};
 	port->attended = 1;
 	list_init(&target->reader.link);

@@ -2,6 +2,7 @@
 #include "backends/uds.h"
 
 #include "backends/server.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/unix_socket.h"
 
@@ -46,7 +47,7 @@ int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port
 	int fd;
 
 	if (!uds)
-		return -ENOMEM;
+		return log_no_memory(port->name);
 	fd = unix_socket_listen(path, mode, group, &uds->file);
 	if (fd < 0) {
 		unix_socket_log_failure(path, fd);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -111,4 +112,10 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 		         limit->suppressed);
 	limit->suppressed = 0;
 	write_or_count(level, text);
+}
+
+int log_no_memory(const char *what)
+{
+	log_error("%s: no memory", what);
+	return -ENOMEM;
 }

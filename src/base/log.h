@@ -46,4 +46,7 @@ __attribute__((format(printf, 3, 4))) void log_limited(struct log_limit *limit,
 #define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
+/* Says that there is none for `what`. Returns -ENOMEM, for its caller's caller. */
+int log_no_memory(const char *what);
+
 #endif

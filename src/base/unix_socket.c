@@ -75,8 +75,10 @@ static int bind_and_listen(int fd, const struct sockaddr_un *addr, mode_t mode, 
 	if (r < 0)
 		return r;
 	r = path_stat(&file->path, &st);
-	if (r < 0)
+	if (r < 0) {
+		path_unlink(&file->path);
 		return r;
+	}
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
 	/* Nobody can connect before this process listens. */

@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+char doing[96];
+
 /* xorshift64*, Vigna 2016. */
 uint32_t dice(uint64_t *seed)
 {

@@ -21,6 +21,9 @@ enum { PORT_RAW, PORT_TELNET, PORT_DATA, PORTS };
 /* Numbers that the seed decides. */
 uint32_t dice(uint64_t *seed);
 
+/* What this process is at, for the message if that fails. */
+extern char doing[96];
+
 /* A VM of some kind boots, talks, resets, stops, with clients of its own that check each byte. */
 void guest_session(const struct place *place, unsigned int guest, uint64_t seed);
 

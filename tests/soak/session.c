@@ -69,7 +69,7 @@ static void on_turn(struct frontend *frontend)
 
 	for (unsigned int i = 0; i < PORTS; i++)
 		client_reads(&s->lines[i]);
-	usleep(200);
+	usleep(1000);
 }
 
 static void connect_line(struct session *s, unsigned int i)
@@ -178,9 +178,11 @@ static void reconnect(struct session *s, unsigned int i)
 
 static void act(struct session *s)
 {
-	unsigned int i = dice(&s->seed) % lines_of(s);
+	unsigned int i = dice(&s->seed) % lines_of(s), action = dice(&s->seed) % 10;
 
-	switch (dice(&s->seed) % 10) {
+	snprintf(doing, sizeof(doing), "guest %u (%s, %u ports), action %u at port %u: ", s->guest,
+	         s->vm.console.vmm->name, lines_of(s), action, i);
+	switch (action) {
 	case 0:
 		reboot(s);
 		break;

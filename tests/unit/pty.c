@@ -419,6 +419,37 @@ TEST(it_stops_whoever_is_there)
 	tear_down();
 }
 
+static struct {
+	void (*attended)(struct backend_device *device);
+	int slave;
+} coming;
+
+/* Whoever has gone is back before the loop has seen all of it. */
+static void on_attended(struct backend_device *device)
+{
+	coming.attended(device);
+	if (coming.slave < 0 && f.output.port.attended == 0)
+		coming.slave = pty_open(&f);
+}
+
+TEST(who_comes_back_before_the_going_was_told_of_is_served)
+{
+	pty_fixture_set_up(&f, 4096, 1024);
+	coming.attended = f.device.attended;
+	f.device.attended = on_attended;
+	for (unsigned int i = 0; i < 20; i++) {
+		int slave = pty_join(&f);
+
+		coming.slave = -1;
+		assert_int_equal(write(slave, "x", i % 2), i % 2);
+		close(slave);
+		turn_until(f.loop, coming.slave >= 0 && f.output.port.attended == 1);
+		close(coming.slave);
+		turn_until(f.loop, f.output.port.attended == 0);
+	}
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,6 +470,7 @@ int main(void)
 	    UNIT(the_window_is_noticed_when_something_is_typed_or_it_is_opened_or_closed),
 	    UNIT(nothing_costs_anything_while_nothing_happens),
 	    UNIT(it_stops_whoever_is_there),
+	    UNIT(who_comes_back_before_the_going_was_told_of_is_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
