@@ -115,6 +115,7 @@ static void on_handle(struct loop_task *task)
 		log_limited(&channel->limit, LOG_LEVEL_WARNING, "%s: %s (%u) refused: %s",
 		            channel->name, request_name(parsed->request), parsed->request, refused);
 	channel->done = 0;
+	loop_watch(channel->scope->loop, &channel->awake);
 	/* A question that is refused is answered too, with nothing: its asker waits. */
 	if (request_is_answered(parsed->request) && !parsed->is_reply)
 		answer(channel, reply.payload, refused ? 0 : reply.size);
@@ -122,6 +123,22 @@ static void on_handle(struct loop_task *task)
 		acknowledge(channel, refused != NULL);
 	else
 		receive_more(channel);
+}
+
+/*
+ * The kernel announces the next message, so there is nothing to look at: this only keeps the loop
+ * awake for a moment. Bringing a guest up is some thirty questions and answers, and waking two
+ * sleeping threads for each is most of what it takes.
+ */
+static bool on_look(struct loop_watch *watch)
+{
+	(void)watch;
+	return false;
+}
+
+static void on_rest(struct loop_watch *watch)
+{
+	(void)watch;
 }
 
 static void end_with(struct channel *channel, enum request_verdict verdict)
@@ -258,6 +275,7 @@ void channel_start(struct channel *channel, struct session *session, struct loop
 	loop_op_init(&channel->receive, scope, on_received);
 	loop_op_init(&channel->send, scope, on_sent);
 	loop_task_init(&channel->handle, on_handle);
+	loop_watch_init(&channel->awake, on_look, on_rest);
 	receive_more(channel);
 }
 
@@ -272,6 +290,7 @@ void channel_deinit(struct channel *channel)
 {
 	assert(!channel->receive.armed && !channel->send.armed);
 	loop_task_cancel(&channel->handle);
+	loop_watch_cancel(&channel->awake);
 	fd_bag_close(&channel->fds);
 	fd_close(&channel->fd);
 }

@@ -29,6 +29,7 @@ struct channel {
 	struct loop_op receive;
 	struct loop_op send;
 	struct loop_task handle;
+	struct loop_watch awake; /* after a message: the next one often comes at once */
 	struct msghdr msg;
 	struct iovec iov;
 	size_t done; /* of the header, the payload or the answer at hand */
