@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """Messages at moments when a careless backend isn't ready for them, and messages in pieces."""
 
-from seeds_base import (BACKEND_REQ, CONFIG, FILE, GPA, LOG_ALL, LOG_SHMFD, MEM_SLOTS,
-                        PROTOCOL, RESET_DEVICE, SIZE, UVA, VERSION_1, Conversation, region, ring_at,
-                        u)
+from seeds_base import (BACKEND_REQ, CONFIG, DEVICE_STATE, FILE, GPA, LOG_ALL, LOG_SHMFD,
+                        MEM_SLOTS, PROTOCOL, RESET_DEVICE, SIZE, UVA, VERSION_1, Conversation, region,
+                        ring_at, u)
 
 TX = 1
 DESC, AVAIL, USED = (UVA + part for part in ring_at(TX))
@@ -158,6 +158,36 @@ def reset_device():
     yield 'reset-device-and-again', works(again.fine(f'SET_VRING_ENABLE {u(TX, 1)}'))
 
 
+def device_states():
+    def stopped_one(about, file):
+        conversation = Conversation(about).negotiate(DEVICE_STATE).features()
+        return conversation.add(f'file state {file}')
+
+    check = ['send CHECK_DEVICE_STATE', 'expect reply CHECK_DEVICE_STATE size=8']
+    set_fd = 'expect reply SET_DEVICE_STATE_FD u64=0x100'
+    saved = stopped_one('A state is saved into a file.', 'memfd 0x100000')
+    saved.add(f'send SET_DEVICE_STATE_FD fds=state {u(0, 0)}', set_fd, *check)
+    yield 'device-state-saved', saved.survival()
+    loaded = stopped_one('What is loaded is no state: zeros.', 'memfd 0x1000')
+    loaded.add(f'send SET_DEVICE_STATE_FD fds=state {u(1, 0)}', set_fd, *check)
+    yield 'device-state-of-zeros', loaded.survival()
+    large = stopped_one('A state of a tebibyte.', 'memfd 0x10000000000')
+    large.add(f'send SET_DEVICE_STATE_FD fds=state {u(1, 0)}', set_fd, *check)
+    yield 'device-state-of-a-tebibyte', large.survival()
+    closed = stopped_one('A state into a socket whose other end is closed.', 'closed')
+    closed.add(f'send SET_DEVICE_STATE_FD fds=state {u(0, 0)}', set_fd, *check)
+    yield 'device-state-closed', closed.survival()
+    for name, about, what in (('direction', 'Neither saved nor loaded.', u(2, 0)),
+                              ('phase', 'In a phase that there isn\'t.', u(0, 1))):
+        wrong = stopped_one(about, 'pipe')
+        yield f'device-state-{name}', wrong.refused(f'SET_DEVICE_STATE_FD fds=state {what}')
+    leaves = stopped_one('The frontend leaves before there is any state.', 'socket')
+    leaves.add(f'send SET_DEVICE_STATE_FD fds=state {u(1, 0)}', set_fd,
+               'send CHECK_DEVICE_STATE', 'hangup', 'connect', 'send GET_FEATURES',
+               'expect reply GET_FEATURES size=8')
+    yield 'device-state-left', leaves
+
+
 def bases():
     far = console('A base that is the available index: what waits isn\'t passed over.')
     far.fine(f'SET_VRING_ENABLE {u(TX, 0)}').desc(TX, 0, GPA + 0x20000, 4).offer(TX, 0)
@@ -272,5 +302,5 @@ def config():
 
 def seeds():
     for group in (early, without_protocol_features, running, replaced, stopped, logs, reset_device,
-                  bases, slots, regions, pieces, connections, config):
+                  device_states, bases, slots, regions, pieces, connections, config):
         yield from group()

@@ -110,9 +110,53 @@ def telnet():
         yield f'{name}-in-pieces', b'\x81' + content
 
 
+def saved_state(*ports, version=1, driver=5, more=0):
+    content = b''.join(ports)
+    return struct.pack('<8sIHHIIQ', b'vhostcon', version, driver, 7, len(ports), 0,
+                       32 + len(content) + more) + content
+
+
+def saved_port(number, kind=0, flags=7, pending=0, name=b'', output=b'', given=(), spill=b''):
+    lengths = given or (len(output), 2, len(spill))
+    return struct.pack('<IBBBBHHI3Q', number, kind, flags, pending, len(name), 80, 25, 0,
+                       *lengths) + name + output + (b'' if kind == 2 else b'in') + spill
+
+
+def states():
+    one = saved_port(0, output=b'printed')
+    data = saved_port(2, 1, name=b'data', output=b'out', spill=b'spill')
+    gone = saved_port(30, 2, 0, 4, given=(0, 0, 0))
+    yield 'empty', saved_state(driver=0)
+    yield 'one', saved_state(one)
+    yield 'all-kinds', saved_state(one, data, gone)
+    yield 'messages', saved_state(saved_port(0, pending=0xf6), saved_port(1, flags=0, pending=2))
+    yield 'no-state', b'x' * 64
+    yield 'short', saved_state()[:31]
+    yield 'version', saved_state(one, version=2)
+    yield 'driver', saved_state(one, driver=8)
+    yield 'size', saved_state(one, more=1)
+    yield 'more', saved_state(one, more=1) + b'x'
+    yield 'twice', saved_state(one, one)
+    yield 'order', saved_state(data, one)
+    yield 'number', saved_state(saved_port(31))
+    yield 'kind', saved_state(saved_port(0, 3))
+    yield 'flags', saved_state(saved_port(0, flags=4))
+    yield 'pending', saved_state(saved_port(0, pending=9))
+    yield 'name', saved_state(saved_port(0, name=b'n' * 65))
+    yield 'console-with-spill', saved_state(saved_port(0, spill=b'x'))
+    yield 'gone-with-output', saved_state(saved_port(0, 2, 0, 4, output=b'x', given=(1, 0, 0)))
+    yield 'gone-and-known', saved_state(saved_port(0, 2, 1, 4, given=(0, 0, 0)))
+    yield 'length', saved_state(saved_port(0, given=((1 << 64) - 1, 0, 0)))
+    yield 'lengths', saved_state(saved_port(0, given=(1 << 63, 1 << 63, 2)))
+    yield 'cut-port', saved_state(one[:39])
+    yield 'cut-name', saved_state(saved_port(0, name=b'name')[:41], more=0)
+
+
 def seeds():
     for group in (rings, tables, changes):
         for name, ring in group():
             yield f'virtq/{name}', ring.bytes()
     for name, content in telnet():
         yield f'telnet/{name}', content
+    for name, content in states():
+        yield f'state/{name}', content

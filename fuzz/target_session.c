@@ -198,6 +198,20 @@ static void on_reset_device(struct session *session)
 	console_reset(&bench_of(session)->console);
 }
 
+/* The way of the bytes is the owner's; what a state may be is the target state's. */
+static const char *on_transfer_state(struct session *session, bool load, int fd)
+{
+	(void)session, (void)load;
+	fd_close(&fd);
+	return NULL;
+}
+
+static enum session_transfer on_check_state(struct session *session)
+{
+	(void)session;
+	return SESSION_TRANSFER_DONE;
+}
+
 static const struct session_ops ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
@@ -210,6 +224,8 @@ static const struct session_ops ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .transfer_state = on_transfer_state,
+    .check_state = on_check_state,
 };
 
 /* ---- life ---- */

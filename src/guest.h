@@ -15,6 +15,7 @@
 #include "loop/acceptor.h"
 #include "loop/eventfd.h"
 #include "loop/loop.h"
+#include "loop/transfer.h"
 #include "protocol/channel.h"
 #include "protocol/session.h"
 
@@ -76,6 +77,8 @@ struct guest {
 	struct eventfd_sink config_change; /* to the frontend */
 	struct eventfd_sink log_call;
 	struct wire_header config_change_message;
+	struct transfer state_transfer;
+	bool state_transferred; /* the last one has succeeded */
 	bool connected;
 	bool config_told; /* the driver at work has been told to read its configuration */
 	bool reach_told;  /* it was said that the frontend has too few vrings */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "guest_slots.h"
+#include "guest_state.h"
 
 /* Vrings. */
 
@@ -159,6 +160,7 @@ void guest_device_init(struct guest *guest)
 	                          &guest->config_change_message,
 	                          sizeof(guest->config_change_message));
 	eventfd_sink_init(&guest->log_call, &guest->connection);
+	guest_state_init(guest);
 	for (unsigned int i = 0; i < guest->vrings_count; i++) {
 		struct guest_vring *vring = &guest->vrings[i];
 
@@ -185,6 +187,7 @@ void guest_device_deinit(struct guest *guest)
 	}
 	eventfd_sink_deinit(&guest->config_change);
 	eventfd_sink_deinit(&guest->log_call);
+	guest_state_deinit(guest);
 }
 
 /* What the session asks for. */
@@ -277,6 +280,16 @@ static void on_reset_device(struct session *session)
 	console_reset(&guest_of(session)->console);
 }
 
+static const char *on_transfer_state(struct session *session, bool load, int fd)
+{
+	return guest_state_transfer(guest_of(session), load, fd);
+}
+
+static enum session_transfer on_check_state(struct session *session)
+{
+	return guest_state_check(guest_of(session));
+}
+
 static void on_set_backend_req(struct session *session, int fd)
 {
 	struct guest *guest = guest_of(session);
@@ -297,4 +310,6 @@ const struct session_ops guest_device_ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .transfer_state = on_transfer_state,
+    .check_state = on_check_state,
 };

@@ -113,3 +113,14 @@ int fd_inspect_memory(int fd, uint64_t *ret_size, uint64_t *ret_page_size)
 	    fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : (uint64_t)sysconf(_SC_PAGESIZE);
 	return 0;
 }
+
+bool fd_is_channel(int fd)
+{
+	uint64_t size, page;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	return S_ISFIFO(st.st_mode) || fd_is_stream_socket(fd) ||
+	       fd_inspect_memory(fd, &size, &page) == 0;
+}

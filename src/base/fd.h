@@ -49,6 +49,9 @@ bool fd_is_eventfd(int fd);
 /* True for a stream socket. */
 bool fd_is_stream_socket(int fd);
 
+/* True for what bytes can go through without a disk or a network: pipe, socket, file in memory. */
+bool fd_is_channel(int fd);
+
 /*
  * Looks at a file that is to be mapped as guest memory. It has to be a regular file that lives in
  * memory (memfd, tmpfs, hugetlbfs): a page fault on any other could wait for a disk or a network,

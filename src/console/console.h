@@ -9,6 +9,7 @@
 #include "base/endian.h"
 #include "console/handshake.h"
 #include "console/port.h"
+#include "console/state.h"
 
 #include <stdint.h>
 
@@ -121,6 +122,15 @@ unsigned int console_ports_reach(const struct console *console);
 
 /* The device begins anew, for the same frontend: no driver knows anything. */
 void console_reset(struct console *console);
+
+/*
+ * What a driver knows and has to be told, with the ports in *ret as they are but for their bytes.
+ * Loading it makes another console of the same ports go on with that; first it is judged: says why
+ * it doesn't fit, or NULL.
+ */
+void console_save(const struct console *console, struct state *ret);
+const char *console_judge_state(const struct console *console, const struct state *state);
+void console_load(struct console *console, const struct state *state);
 
 /* The frontend has gone. */
 void console_forget_frontend(struct console *console);

@@ -118,6 +118,17 @@ static void append_size(struct handshake_message *message, const struct handshak
 	append(message, rows_first ? &cols : &rows, sizeof(le16));
 }
 
+void handshake_load(struct handshake *port, const struct handshake_state *state, uint16_t cols,
+                    uint16_t rows)
+{
+	*port->state = *state;
+	if (cols != port->cols || rows != port->rows)
+		tell_size(port);
+	/* Whether anybody is here the driver can't know. */
+	if (!port->console && state->ready)
+		tell(port, VIRTIO_CONSOLE_PORT_OPEN);
+}
+
 static uint16_t value_of(const struct handshake *port, uint8_t event)
 {
 	switch (event) {

@@ -38,6 +38,13 @@ enum {
 #define HANDSHAKE_NAME_MAX    64u
 #define HANDSHAKE_MESSAGE_MAX (sizeof(struct virtio_console_control) + HANDSHAKE_NAME_MAX)
 
+/* The messages that the driver may have to be told: of `pending`. */
+#define HANDSHAKE_REMOVE (1u << VIRTIO_CONSOLE_DEVICE_REMOVE)
+#define HANDSHAKE_MESSAGES                                                                         \
+	(HANDSHAKE_REMOVE | 1u << VIRTIO_CONSOLE_DEVICE_ADD | 1u << VIRTIO_CONSOLE_CONSOLE_PORT |  \
+	 1u << VIRTIO_CONSOLE_RESIZE | 1u << VIRTIO_CONSOLE_PORT_OPEN |                            \
+	 1u << VIRTIO_CONSOLE_PORT_NAME)
+
 /* What outlives the process. Zero: no driver knows of the port. */
 struct handshake_state {
 	uint8_t pending; /* what the driver has to be told: a bit for each event */
@@ -70,6 +77,13 @@ void handshake_restart(struct handshake *port);
 /* The port has come or gone. */
 void handshake_plug(struct handshake *port);
 void handshake_unplug(struct handshake *port);
+
+/*
+ * The port goes on with the state of another device's (zero: that had none), whose driver knew it
+ * as `cols` x `rows`; what is otherwise here is told.
+ */
+void handshake_load(struct handshake *port, const struct handshake_state *state, uint16_t cols,
+                    uint16_t rows);
 
 /* Takes a message of the driver's about the port. Whether it changes or asks for anything. */
 bool handshake_take(struct handshake *port, uint16_t event, uint16_t value);

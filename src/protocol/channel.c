@@ -71,6 +71,37 @@ static void acknowledge(struct channel *channel, bool refused)
 	answer(channel, &wire, sizeof(wire));
 }
 
+void channel_answer_later(struct channel *channel, uint64_t value)
+{
+	le64 wire = le64_of(value);
+
+	if (!channel->owes || channel->scope->closing)
+		return;
+	channel->owes = false;
+	if (channel->hangup.armed)
+		loop_cancel(&channel->hangup);
+	answer(channel, &wire, sizeof(wire));
+}
+
+static void owe(struct channel *channel)
+{
+	channel->owes = true;
+	if (!channel->hangup.armed)
+		loop_arm_poll(&channel->hangup, channel->fd, POLLRDHUP);
+}
+
+static void on_hung_up(struct loop_op *op, int32_t res)
+{
+	struct channel *channel = container_of(op, struct channel, hangup);
+
+	if (channel->scope->closing || !channel->owes)
+		return;
+	if (res < 0)
+		owe(channel); /* cancelled for the answer before */
+	else
+		channel->ended(channel, NULL);
+}
+
 /* Messages. */
 
 static const char *handle_request(struct channel *channel, struct session_reply *reply)
@@ -116,6 +147,10 @@ static void on_handle(struct loop_task *task)
 		            channel->name, request_name(parsed->request), parsed->request, refused);
 	channel->done = 0;
 	loop_watch(channel->scope->loop, &channel->awake);
+	if (reply.later) {
+		owe(channel);
+		return;
+	}
 	/* A question that is refused is answered too, with nothing: its asker waits. */
 	if (request_is_answered(parsed->request) && !parsed->is_reply)
 		answer(channel, reply.payload, refused ? 0 : reply.size);
@@ -271,9 +306,11 @@ void channel_start(struct channel *channel, struct session *session, struct loop
 	channel->ended = ended;
 	channel->fd = fd;
 	channel->done = 0;
+	channel->owes = false;
 	fd_bag_init(&channel->fds);
 	loop_op_init(&channel->receive, scope, on_received);
 	loop_op_init(&channel->send, scope, on_sent);
+	loop_op_init(&channel->hangup, scope, on_hung_up);
 	loop_task_init(&channel->handle, on_handle);
 	loop_watch_init(&channel->awake, on_look, on_rest);
 	receive_more(channel);
@@ -288,7 +325,7 @@ bool channel_is_hung_up(const struct channel *channel)
 
 void channel_deinit(struct channel *channel)
 {
-	assert(!channel->receive.armed && !channel->send.armed);
+	assert(!channel->receive.armed && !channel->send.armed && !channel->hangup.armed);
 	loop_task_cancel(&channel->handle);
 	loop_watch_cancel(&channel->awake);
 	fd_bag_close(&channel->fds);

@@ -30,6 +30,8 @@ struct channel {
 	struct loop_op send;
 	struct loop_task handle;
 	struct loop_watch awake; /* after a message: the next one often comes at once */
+	bool owes;             /* the answer to the last request comes later; */
+	struct loop_op hangup; /* meanwhile nothing is read that would tell of the end */
 	struct msghdr msg;
 	struct iovec iov;
 	size_t done; /* of the header, the payload or the answer at hand */
@@ -56,6 +58,9 @@ void channel_start(struct channel *channel, struct session *session, struct loop
 
 /* Whether the frontend has hung up, though perhaps not all that it sent is read. */
 bool channel_is_hung_up(const struct channel *channel);
+
+/* The answer to the last request, if it said `later`; otherwise nothing happens. */
+void channel_answer_later(struct channel *channel, uint64_t value);
 
 /* Closes the socket and what came with an unfinished message. The scope has drained. */
 void channel_deinit(struct channel *channel);

@@ -172,6 +172,17 @@ static enum request_verdict parse_log(const struct message *message, struct requ
 	return REQUEST_OK;
 }
 
+static enum request_verdict parse_state_transfer(const struct message *message, struct request *ret)
+{
+	struct wire_state_transfer wire;
+
+	memcpy(&wire, message->payload, sizeof(wire));
+	if (le32_get(wire.direction) > 1 || le32_get(wire.phase) != 0)
+		return REQUEST_BAD_VALUE;
+	ret->load = le32_get(wire.direction) == 1;
+	return REQUEST_OK;
+}
+
 static enum request_verdict parse_config(const struct message *message, struct request *ret)
 {
 	struct wire_config wire;
@@ -246,6 +257,11 @@ static const struct request_type types[VHOST_USER_REQUEST_MAX] = {
 	/* The descriptor is of no use, but some frontends send it. */
 	[VHOST_USER_REM_MEM_REG]           = {"REM_MEM_REG", parse_mem_region,
 	                                      sizeof(struct wire_single_mem_region), 0, 1},
+	[VHOST_USER_SET_DEVICE_STATE_FD]   = {"SET_DEVICE_STATE_FD", parse_state_transfer,
+	                                      sizeof(struct wire_state_transfer), 1, 1,
+	                                      .answered = true},
+	[VHOST_USER_CHECK_DEVICE_STATE]    = {"CHECK_DEVICE_STATE", parse_nothing,
+	                                      .answered = true},
 };
 /* clang-format on */
 

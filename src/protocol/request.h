@@ -75,6 +75,7 @@ struct request {
 		struct request_mem_table mem_table;
 		struct gmem_region region; /* ADD_MEM_REG, REM_MEM_REG */
 		struct request_config config;
+		bool load; /* SET_DEVICE_STATE_FD: else it saves */
 	};
 };
 

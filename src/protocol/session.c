@@ -25,7 +25,7 @@
 	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \
 	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |              \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD) |   \
-	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | BIT(VHOST_USER_PROTOCOL_F_DEVICE_STATE))
 
 size_t session_record_size(unsigned int vrings)
 {
@@ -231,6 +231,34 @@ static HANDLER(set_config)
 	return NULL;
 }
 
+static HANDLER(set_device_state_fd)
+{
+	const char *refused;
+
+	if (!session_has(session, VHOST_USER_PROTOCOL_F_DEVICE_STATE))
+		return "DEVICE_STATE wasn't negotiated";
+	if (session_runs(session))
+		return "the device isn't stopped";
+	refused = session->ops->transfer_state(session, request->load, fds->fd[0]);
+	if (refused)
+		return refused;
+	fd_bag_take(fds, 0);
+	session_answer_u64(reply, WIRE_STATE_NOFD);
+	return NULL;
+}
+
+static HANDLER(check_device_state)
+{
+	enum session_transfer transfer;
+
+	if (!session_has(session, VHOST_USER_PROTOCOL_F_DEVICE_STATE))
+		return "DEVICE_STATE wasn't negotiated";
+	transfer = session->ops->check_state(session);
+	reply->later = transfer == SESSION_TRANSFER_UNDER_WAY;
+	session_answer_u64(reply, transfer != SESSION_TRANSFER_DONE);
+	return NULL;
+}
+
 static session_handle_fn *const handlers[VHOST_USER_REQUEST_MAX] = {
     [VHOST_USER_GET_FEATURES] = session_get_features,
     [VHOST_USER_SET_FEATURES] = session_set_features,
@@ -254,6 +282,8 @@ static session_handle_fn *const handlers[VHOST_USER_REQUEST_MAX] = {
     [VHOST_USER_GET_CONFIG] = session_get_config,
     [VHOST_USER_SET_CONFIG] = session_set_config,
     [VHOST_USER_RESET_DEVICE] = session_reset_device,
+    [VHOST_USER_SET_DEVICE_STATE_FD] = session_set_device_state_fd,
+    [VHOST_USER_CHECK_DEVICE_STATE] = session_check_device_state,
     [VHOST_USER_GET_MAX_MEM_SLOTS] = session_get_max_mem_slots,
     [VHOST_USER_ADD_MEM_REG] = session_add_mem_reg,
     [VHOST_USER_REM_MEM_REG] = session_rem_mem_reg,
@@ -263,5 +293,6 @@ void session_handle(struct session *session, const struct request *request, stru
                     struct session_reply *ret_reply)
 {
 	ret_reply->size = 0;
+	ret_reply->later = false;
 	ret_reply->refused = handlers[request->id](session, request, fds, ret_reply);
 }

@@ -18,6 +18,13 @@
 
 struct session;
 
+/* How the last transfer of the device's state went. */
+enum session_transfer {
+	SESSION_TRANSFER_DONE,
+	SESSION_TRANSFER_FAILED, /* or there was none */
+	SESSION_TRANSFER_UNDER_WAY
+};
+
 /* What a session asks of its owner. */
 struct session_ops {
 	/* The vring is started and enabled: work it, there may be chains already. */
@@ -41,6 +48,13 @@ struct session_ops {
 	                     uint32_t len);
 	/* The device begins anew; no vring is started. */
 	void (*reset_device)(struct session *session);
+	/*
+	 * Save the device's state to fd, or load it from there; no vring runs. Says why not, or
+	 * NULL, and then has taken fd.
+	 */
+	const char *(*transfer_state)(struct session *session, bool load, int fd);
+	/* While it is under way, the question is answered at its end. */
+	enum session_transfer (*check_state)(struct session *session);
 };
 
 /* What outlives the process. Zero is the state before a frontend's first message. */
@@ -82,6 +96,7 @@ struct session {
 /* The answer to a request. */
 struct session_reply {
 	const char *refused; /* why, or NULL if it was done */
+	bool later;          /* the owner answers, with one number */
 	uint32_t size;
 	uint8_t payload[sizeof(struct wire_config) + WIRE_CONFIG_MAX];
 };

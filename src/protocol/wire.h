@@ -35,6 +35,8 @@ enum vhost_user_request {
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
+	VHOST_USER_SET_DEVICE_STATE_FD = 42,
+	VHOST_USER_CHECK_DEVICE_STATE = 43,
 	VHOST_USER_REQUEST_MAX
 };
 
@@ -55,6 +57,7 @@ enum vhost_user_request {
 #define VHOST_USER_PROTOCOL_F_CONFIG              9
 #define VHOST_USER_PROTOCOL_F_RESET_DEVICE        13
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
+#define VHOST_USER_PROTOCOL_F_DEVICE_STATE        19
 
 /* "Header". */
 struct wire_header {
@@ -123,6 +126,16 @@ struct wire_log {
 	le64 offset;
 };
 _Static_assert(sizeof(struct wire_log) == 16, "vhost-user, log");
+
+/* "Device state transfer parameters". */
+struct wire_state_transfer {
+	le32 direction; /* 0 saves, 1 loads */
+	le32 phase;     /* 0: the vrings are stopped */
+};
+_Static_assert(sizeof(struct wire_state_transfer) == 8, "vhost-user, device state transfer");
+
+/* In the answer to SET_DEVICE_STATE_FD: no descriptor comes back. */
+#define WIRE_STATE_NOFD (1ull << 8)
 
 /* "Virtio device config space", whose bytes follow. */
 struct wire_config {

@@ -356,7 +356,8 @@ static void what_is_offered(void **state)
 	                 1ull << FE_PROTOCOL_MQ | 1ull << FE_PROTOCOL_REPLY_ACK |
 	                     1ull << FE_PROTOCOL_BACKEND_REQ | 1ull << FE_PROTOCOL_CONFIG |
 	                     1ull << FE_PROTOCOL_CONFIGURE_MEM_SLOTS |
-	                     1ull << FE_PROTOCOL_LOG_SHMFD | 1ull << FE_PROTOCOL_RESET_DEVICE);
+	                     1ull << FE_PROTOCOL_LOG_SHMFD | 1ull << FE_PROTOCOL_RESET_DEVICE |
+	                     1ull << FE_PROTOCOL_DEVICE_STATE);
 	assert_true(frontend_get_queue_num(&guest->frontend) >= 4);
 }
 

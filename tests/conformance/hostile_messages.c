@@ -111,7 +111,7 @@ static void fill(struct bed_guest *guest, struct frontend_message *message, uint
 		                                             : dice(seed) & 0x970000000);
 		break;
 	case FE_SET_PROTOCOL_FEATURES:
-		frontend_message_u64(message, 1 << 3 | (dice(seed) & 0xa22b));
+		frontend_message_u64(message, 1 << 3 | (dice(seed) & 0x8a22b));
 		break;
 	case FE_SET_MEM_TABLE:
 		frontend_message_u32(message, regions);

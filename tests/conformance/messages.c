@@ -121,6 +121,8 @@ static const struct message_case cases[] = {
     {FE_GET_MAX_MEM_SLOTS, 0, 0, 0, NOTHING, 8, NULL},
     {FE_ADD_MEM_REG, 40, 1, 1, MEMFD, -1, fill_region},
     {FE_REM_MEM_REG, 40, 0, 1, MEMFD, -1, fill_known_region},
+    {FE_SET_DEVICE_STATE_FD, 8, 1, 1, SOCKET, 8, fill_zero},
+    {FE_CHECK_DEVICE_STATE, 0, 0, 0, NOTHING, 8, NULL},
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
@@ -437,9 +439,9 @@ static void a_reply_is_no_request(void **state)
  */
 static void unknown_messages_are_refused(void **state)
 {
-	static const uint32_t unknown[] = {
-	    0,  19, 20, 22, 23, 26, 27, 28, 29, 30,  31,  32,    33,         35,        39,
-	    40, 41, 42, 43, 44, 45, 63, 64, 99, 255, 256, 65536, 0x80000000, 0xffffffff};
+	static const uint32_t unknown[] = {0,  19, 20, 22, 23,  26,  27,    28,         29,
+	                                   30, 31, 32, 33, 35,  39,  40,    41,         44,
+	                                   45, 63, 64, 99, 255, 256, 65536, 0x80000000, 0xffffffff};
 	static const uint32_t sizes[] = {0, 8, 512};
 	struct frontend_message message;
 	struct bed_guest *guest;

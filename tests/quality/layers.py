@@ -47,6 +47,7 @@ ROOMS = [
     ("guest_port", "guest_port"),
     ("guest_device", "guest"),
     ("guest_slots", "guest"),
+    ("guest_state", "guest"),
     ("guest", "guest"),
     ("daemon_control", "daemon"),
     ("daemon", "daemon"),

@@ -50,6 +50,8 @@ enum {
 	FE_REM_MEM_REG = 38,
 	FE_SET_STATUS = 39,
 	FE_GET_STATUS = 40,
+	FE_SET_DEVICE_STATE_FD = 42,
+	FE_CHECK_DEVICE_STATE = 43,
 };
 
 /* Requests of the backend, on the channel that SET_BACKEND_REQ_FD gave it. */
@@ -257,6 +259,9 @@ uint64_t frontend_reset_device(struct frontend *frontend);
 /* With LOG_SHMFD, which has it answered in any case. */
 uint64_t frontend_set_log_base(struct frontend *frontend, uint64_t size, uint64_t offset, int fd);
 uint64_t frontend_set_log_fd(struct frontend *frontend, int fd);
+/* False if it is refused; the answer is the specification's. */
+bool frontend_set_device_state_fd(struct frontend *frontend, bool load, int fd);
+uint64_t frontend_check_device_state(struct frontend *frontend);
 
 /* Regions as they stand; a test may pass changed copies. The files are sent as copies. */
 uint64_t frontend_set_mem_table(struct frontend *frontend, const struct guest_region *regions,

@@ -45,6 +45,8 @@ static const char *const request_names[] = {
     [FE_REM_MEM_REG] = "REM_MEM_REG",
     [FE_SET_STATUS] = "SET_STATUS",
     [FE_GET_STATUS] = "GET_STATUS",
+    [FE_SET_DEVICE_STATE_FD] = "SET_DEVICE_STATE_FD",
+    [FE_CHECK_DEVICE_STATE] = "CHECK_DEVICE_STATE",
 };
 
 const char *frontend_request_name(uint32_t request)
@@ -237,6 +239,30 @@ uint64_t frontend_set_log_fd(struct frontend *frontend, int fd)
 	frontend_message_init(&message, FE_SET_LOG_FD);
 	frontend_message_fd(&message, fd);
 	return frontend_set(frontend, &message);
+}
+
+bool frontend_set_device_state_fd(struct frontend *frontend, bool load, int fd)
+{
+	struct frontend_message message;
+	struct frontend_reply reply;
+	uint64_t value;
+
+	frontend_message_init(&message, FE_SET_DEVICE_STATE_FD);
+	frontend_message_u32(&message, load);
+	frontend_message_u32(&message, 0);
+	frontend_message_fd(&message, fd);
+	if (get(frontend, &message, &reply, FE_REPLY_SIZE_ANY) || reply.size == 0)
+		return false;
+	memcpy(&value, reply.payload, sizeof(value));
+	if (reply.size != sizeof(value) || value != 0x100)
+		support_die("SET_DEVICE_STATE_FD was answered with %#llx",
+		            (unsigned long long)value);
+	return true;
+}
+
+uint64_t frontend_check_device_state(struct frontend *frontend)
+{
+	return get_u64(frontend, FE_CHECK_DEVICE_STATE);
 }
 
 /* ---- memory ---- */

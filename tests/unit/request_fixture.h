@@ -61,6 +61,8 @@ static const struct message messages[] = {
     {36, "GET_MAX_MEM_SLOTS", 0, .answered = true},
     {37, "ADD_MEM_REG", 40, 1, 1, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
     {38, "REM_MEM_REG", 40, 0, 0, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
+    {42, "SET_DEVICE_STATE_FD", 8, 1, 1, 1, .answered = true, .payload = STATE(1, 0)},
+    {43, "CHECK_DEVICE_STATE", 0, .answered = true},
 };
 
 static inline const struct message *message_of(uint32_t id)

@@ -157,6 +157,27 @@ TEST(ring_addresses_come_with_the_place_of_their_log)
 	}
 }
 
+TEST(a_state_is_saved_or_loaded_while_the_device_is_stopped)
+{
+	static const struct {
+		uint32_t direction, phase;
+		enum request_verdict verdict;
+	} rows[] = {
+	    {0, 0, REQUEST_OK},        {1, 0, REQUEST_OK},
+	    {2, 0, REQUEST_BAD_VALUE}, {0x101, 0, REQUEST_BAD_VALUE},
+	    {0, 1, REQUEST_BAD_VALUE}, {1, 0x80000000, REQUEST_BAD_VALUE},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const uint64_t payload[8] = STATE(rows[i].direction, rows[i].phase);
+		struct request request;
+
+		assert_int_equal(parse_payload(42, payload, &request), rows[i].verdict);
+		if (rows[i].verdict == REQUEST_OK)
+			assert_int_equal(request.load, rows[i].direction == 1);
+	}
+}
+
 TEST(a_log_has_its_size_before_its_offset)
 {
 	const uint64_t payload[8] = {0x123456789a, 0xfedcba987654};
@@ -353,6 +374,7 @@ int main(void)
 	    UNIT(a_number_of_256_vrings_uses_all_of_the_index),
 	    UNIT(ring_addresses_have_to_be_aligned_and_keep_their_places),
 	    UNIT(ring_addresses_come_with_the_place_of_their_log),
+	    UNIT(a_state_is_saved_or_loaded_while_the_device_is_stopped),
 	    UNIT(a_log_has_its_size_before_its_offset),
 	    UNIT(the_descriptor_bit_has_to_agree_with_the_descriptors),
 	    UNIT(a_memory_table_has_as_many_regions_and_descriptors_as_it_says),

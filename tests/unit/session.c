@@ -44,7 +44,8 @@ static uint16_t get_base(void)
 }
 
 #define PROTOCOL_FEATURES                                                                          \
-	(1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 5 | 1ull << 9 | 1ull << 13 | 1ull << 15)
+	(1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 5 | 1ull << 9 | 1ull << 13 | 1ull << 15 |     \
+	 1ull << 19)
 #define FEATURES (SESSION_DEVICE_FEATURES | 1ull << 30 | 1ull << 26)
 
 TEST(what_is_offered_can_be_taken_and_nothing_else)
@@ -66,7 +67,7 @@ TEST(what_is_offered_can_be_taken_and_nothing_else)
 	}
 	/* The last that was taken stands. */
 	assert_same(f.record->features, 1ull << 35);
-	assert_same(f.record->protocol_features, 1ull << 15);
+	assert_same(f.record->protocol_features, 1ull << 19);
 	tear_down();
 }
 
@@ -440,6 +441,59 @@ TEST(a_configuration_answer_repeats_the_question_and_has_all_bytes)
 	}
 }
 
+/* DEVICE_STATE. */
+
+static const char *transfer(uint32_t direction)
+{
+	int event = eventfd(0, EFD_CLOEXEC);
+	const char *refused = session_send(&f, VHOST_USER_SET_DEVICE_STATE_FD,
+	                                   (const uint32_t[]){direction, 0}, 8, &event, 1);
+
+	close(event);
+	return refused;
+}
+
+TEST(a_state_is_transferred_while_no_vring_runs)
+{
+	set_up();
+	session_bring_up(&f);
+	assert_non_null(transfer(0));
+	assert_non_null(transfer(1));
+	assert_string_equal(session_events(&f), "");
+	get_base();
+	session_events(&f);
+	assert_null(transfer(0));
+	assert_null(transfer(1));
+	assert_string_equal(session_events(&f), "save0 load0 ");
+	/* No descriptor comes back. */
+	assert_int_equal(f.reply.size, 8);
+	assert_memory_equal(f.reply.payload, "\0\1\0\0\0\0\0\0", 8);
+	f.state_refused = true;
+	assert_non_null(transfer(0));
+	assert_null(session_send_u64(&f, VHOST_USER_SET_PROTOCOL_FEATURES, 1));
+	f.state_refused = false;
+	assert_non_null(transfer(0));
+	assert_string_equal(session_events(&f), "");
+	tear_down();
+}
+
+TEST(how_a_transfer_went_is_said_at_its_end)
+{
+	set_up();
+	assert_non_null(session_send(&f, VHOST_USER_CHECK_DEVICE_STATE, NULL, 0, NULL, 0));
+	assert_null(session_send_u64(&f, VHOST_USER_SET_PROTOCOL_FEATURES, 1ull << 19));
+	f.transfer = SESSION_TRANSFER_FAILED;
+	assert_same(session_ask(&f, VHOST_USER_CHECK_DEVICE_STATE), 1);
+	assert_false(f.reply.later);
+	f.transfer = SESSION_TRANSFER_UNDER_WAY;
+	session_ask(&f, VHOST_USER_CHECK_DEVICE_STATE);
+	assert_true(f.reply.later);
+	f.transfer = SESSION_TRANSFER_DONE;
+	assert_same(session_ask(&f, VHOST_USER_CHECK_DEVICE_STATE), 0);
+	assert_false(f.reply.later);
+	tear_down();
+}
+
 /* Also before anything is negotiated. */
 TEST(configuration_can_be_written_at_any_time)
 {
@@ -474,6 +528,8 @@ int main(void)
 	    UNIT(a_reset_forgets_the_features_of_the_rings_too),
 	    UNIT(a_configuration_answer_repeats_the_question_and_has_all_bytes),
 	    UNIT(configuration_can_be_written_at_any_time),
+	    UNIT(a_state_is_transferred_while_no_vring_runs),
+	    UNIT(how_a_transfer_went_is_said_at_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,20 @@ static void on_reset_device(struct session *session)
 	note(session, "reset", 0, "");
 }
 
+static const char *on_transfer_state(struct session *session, bool load, int fd)
+{
+	if (fixture_of(session)->state_refused)
+		return "as the test has it";
+	note(session, load ? "load" : "save", 0, "");
+	fd_close(&fd);
+	return NULL;
+}
+
+static enum session_transfer on_check_state(struct session *session)
+{
+	return fixture_of(session)->transfer;
+}
+
 static const struct session_ops ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
@@ -112,6 +126,8 @@ static const struct session_ops ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .transfer_state = on_transfer_state,
+    .check_state = on_check_state,
 };
 
 void session_fixture_init(struct session_fixture *f)

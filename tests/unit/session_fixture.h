@@ -24,6 +24,8 @@ struct session_fixture {
 	struct driver_queue driver; /* vring 1's */
 	int kick[SESSION_VRINGS], call[SESSION_VRINGS], err[SESSION_VRINGS];
 	int backend_req, log_call;
+	bool state_refused;             /* a transfer of the device's state */
+	enum session_transfer transfer; /* how the last one went */
 	char events[512];
 	struct session_reply reply; /* of the last message */
 	uint8_t config[12];

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The device's state saved and loaded ("Migrating back-end state"): what a guest prints, is sent
+ * and has said of its ports goes on in another guest; whatever a frontend does with the channel,
+ * nobody waits for it, and what isn't a whole state changes nothing.
+ */
+#include "multiport_use.h"
+
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STATE_MAX (1u << 20)
+
+struct saved {
+	uint8_t bytes[STATE_MAX];
+	size_t size;
+};
+
+static struct saved saved;
+
+static void make_pipe(int ret_pipe[2])
+{
+	if (pipe2(ret_pipe, O_CLOEXEC) < 0 || fcntl(ret_pipe[0], F_SETFL, O_NONBLOCK) < 0)
+		support_die("no pipe");
+}
+
+/* Reads what is there; false at the end. */
+static bool read_some(int fd)
+{
+	ssize_t n = read(fd, saved.bytes + saved.size, STATE_MAX - saved.size);
+
+	if (n > 0)
+		saved.size += (size_t)n;
+	return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+static void save(struct bed_guest *guest)
+{
+	int pipe[2];
+
+	make_pipe(pipe);
+	saved.size = 0;
+	assert_true(frontend_set_device_state_fd(&guest->frontend, false, pipe[1]));
+	close(pipe[1]);
+	while (read_some(pipe[0]))
+		bed_turn(guest->bed);
+	close(pipe[0]);
+	assert_int_equal(frontend_check_device_state(&guest->frontend), 0);
+}
+
+/* Loads these bytes; what CHECK_DEVICE_STATE says. */
+static uint64_t load_bytes(struct bed_guest *guest, const uint8_t *bytes, size_t size)
+{
+	size_t done = 0;
+	int pipe[2];
+
+	make_pipe(pipe);
+	if (fcntl(pipe[1], F_SETFL, O_NONBLOCK) < 0)
+		support_die("a pipe that blocks");
+	assert_true(frontend_set_device_state_fd(&guest->frontend, true, pipe[0]));
+	close(pipe[0]);
+	while (done < size) {
+		ssize_t n = write(pipe[1], bytes + done, size - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (errno != EAGAIN)
+			break; /* it has read enough */
+		bed_turn(guest->bed);
+	}
+	close(pipe[1]);
+	return frontend_check_device_state(&guest->frontend);
+}
+
+static uint64_t load(struct bed_guest *guest)
+{
+	return load_bytes(guest, saved.bytes, saved.size);
+}
+
+static void start_rings(struct bed_guest *guest)
+{
+	bed_ring(guest, BED_RECEIVE, 16, 0);
+	bed_ring(guest, BED_TRANSMIT, 16, 0);
+}
+
+static void stop_rings(struct bed_guest *guest)
+{
+	driver_queue_stop(&guest->ring[BED_RECEIVE]);
+	driver_queue_stop(&guest->ring[BED_TRANSMIT]);
+}
+
+/* A guest that has printed, and was sent something that it hasn't got; its rings are stopped. */
+static struct bed_guest *prepare(const struct bed_options *options)
+{
+	struct bed_guest *guest = bed_new(options);
+
+	/* As with history: what was printed stays in its ring. */
+	guest->backend.overwrites = true;
+	bed_negotiate(guest, 0);
+	start_rings(guest);
+	bed_add_print(guest, "printed", 7);
+	driver_kick(&guest->ring[BED_TRANSMIT]);
+	driver_await(&guest->ring[BED_TRANSMIT]);
+	bed_settle(guest->bed);
+	test_backend_type(&guest->backend, "typed", 5);
+	bed_settle(guest->bed);
+	stop_rings(guest);
+	return guest;
+}
+
+static struct bed_guest *prepare_other(struct bed_guest *guest, const struct bed_options *options)
+{
+	struct bed_guest *other = bed_add(guest->bed, options);
+
+	bed_negotiate(other, 0);
+	return other;
+}
+
+/* Its guest gets what was typed. */
+static void expect_typed(struct bed_guest *guest)
+{
+	uint64_t gpa;
+
+	start_rings(guest);
+	gpa = bed_add_post(guest, 20);
+	driver_kick(&guest->ring[BED_RECEIVE]);
+	assert_int_equal(driver_await(&guest->ring[BED_RECEIVE]).len, 5);
+	assert_memory_equal(guest_memory_at(&guest->memory, gpa, 5), "typed", 5);
+	bed_print(guest, "and on");
+}
+
+/* It has what was printed, too. */
+static void expect_goes_on(struct bed_guest *guest)
+{
+	bed_settle(guest->bed);
+	bed_expect_output(guest, "printed", 7);
+	expect_typed(guest);
+}
+
+static void a_guest_goes_on_elsewhere(void **state)
+{
+	struct bed_guest *guest = prepare(NULL), *other = prepare_other(guest, NULL);
+
+	(void)state;
+	save(guest);
+	assert_int_equal(load(other), 0);
+	expect_goes_on(other);
+}
+
+/* If the other one fails, the first goes on as if nothing had been. */
+static void a_guest_that_was_saved_goes_on_here(void **state)
+{
+	struct bed_guest *guest = prepare(NULL);
+
+	(void)state;
+	save(guest);
+	save(guest);
+	driver_queue_deinit(&guest->ring[BED_RECEIVE]);
+	driver_queue_deinit(&guest->ring[BED_TRANSMIT]);
+	guest->backend.overwrites = false;
+	test_backend_forget(&guest->backend);
+	expect_typed(guest);
+}
+
+static void what_a_driver_has_said_of_its_ports_is_known_elsewhere(void **state)
+{
+	/* A VMM that takes DEVICE_STATE. */
+	struct multiport_driver_options driver = {.ports = USUAL_PORTS, .console.vmm = &vmm_crosvm};
+	struct bed_guest *guest = new_ports_guest(usual_ports, USUAL_PORTS, &driver);
+	struct bed_options options = {
+	    .ports = usual_ports, .ports_count = USUAL_PORTS, .multiport = true};
+	struct bed_guest *other = prepare_other(guest, &options);
+
+	(void)state;
+	assert_true(multiport_driver_bring_up(&guest->multiport));
+	shake_hands(guest);
+	multiport_driver_send(&guest->multiport, USUAL_CONSOLE, 6, 0); /* PORT_OPEN */
+	assert_true(console_driver_play(&guest->console, VMM_STOP));
+	save(guest);
+	assert_false(guest_port_is_open(other->guest, 0));
+	assert_int_equal(load(other), 0);
+	assert_true(guest_port_is_open(other->guest, 0));
+	assert_false(guest_port_is_open(other->guest, USUAL_CONSOLE));
+	assert_true(guest_port_is_open(other->guest, USUAL_DATA));
+}
+
+static void a_state_of_other_ports_is_refused(void **state)
+{
+	static const struct bed_port_options wrong[][2] = {
+	    {{.name = NULL}, {.name = "other"}},
+	    {{.name = NULL}, {.name = "name", .data = true}},
+	    {{.name = NULL}, {.name = NULL}},
+	    {{.name = "named"}, {.name = "name"}},
+	};
+	static const struct bed_port_options right[] = {{.name = NULL}, {.name = "name"}};
+	struct bed_options options = {.ports = right, .ports_count = 2, .multiport = true};
+	struct bed_guest *guest = bed_new(&options);
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	save(guest);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct bed_guest *other;
+
+		options.ports = wrong[i];
+		other = prepare_other(guest, &options);
+		assert_int_not_equal(load(other), 0);
+		bed_stop(other, false);
+	}
+	assert_int_equal(load(guest), 0);
+}
+
+/* Each byte changed: refused, and nothing has happened, or taken. */
+static void a_state_that_was_changed_harms_nobody(void **state)
+{
+	struct bed_guest *guest = prepare(NULL), *other = prepare_other(guest, NULL);
+
+	(void)state;
+	save(guest);
+	for (size_t i = 0; i < saved.size; i++) {
+		saved.bytes[i] ^= (uint8_t)(1u << i % 8);
+		/* What was loaded of it is in the rings: the next may find no room. */
+		load(other);
+		saved.bytes[i] ^= (uint8_t)(1u << i % 8);
+	}
+	for (size_t i = 0; i < saved.size; i++)
+		assert_int_not_equal(load_bytes(other, saved.bytes, i), 0);
+	test_backend_forget(&other->backend);
+	start_rings(other);
+	bed_print(other, "works");
+}
+
+static void what_is_no_state_changes_nothing(void **state)
+{
+	struct bed_guest *guest = prepare(NULL), *other = prepare_other(guest, NULL);
+	uint8_t *much = calloc(1, 8u << 20);
+
+	(void)state;
+	assert_int_not_equal(load_bytes(other, (const uint8_t *)"", 0), 0);
+	assert_int_not_equal(load_bytes(other, bed_pattern(1000), 1000), 0);
+	/* More than any state of this guest: it isn't read to its end. */
+	assert_int_not_equal(load_bytes(other, much, 8u << 20), 0);
+	free(much);
+	save(guest);
+	assert_int_equal(load(other), 0);
+	expect_goes_on(other);
+}
+
+static void send_check(struct bed_guest *guest)
+{
+	struct frontend_message message;
+
+	frontend_message_init(&message, FE_CHECK_DEVICE_STATE);
+	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+}
+
+static uint64_t receive_check(struct bed_guest *guest)
+{
+	struct frontend_reply reply;
+	uint64_t value;
+
+	assert_int_equal(frontend_receive(&guest->frontend, &reply), 0);
+	assert_int_equal(reply.request, FE_CHECK_DEVICE_STATE);
+	assert_int_equal(reply.size, sizeof(value));
+	memcpy(&value, reply.payload, sizeof(value));
+	return value;
+}
+
+/* "The back-end responds once it knows." Meanwhile it serves the others. */
+static void the_answer_waits_for_the_end_of_the_transfer(void **state)
+{
+	struct bed_guest *guest = prepare(NULL), *other = prepare_other(guest, NULL);
+	int pipe[2];
+
+	(void)state;
+	save(guest);
+	make_pipe(pipe);
+	assert_true(frontend_set_device_state_fd(&other->frontend, true, pipe[0]));
+	close(pipe[0]);
+	/* One at a time. */
+	assert_false(frontend_set_device_state_fd(&other->frontend, true, pipe[1]));
+	send_check(other);
+	for (size_t i = 0; i < saved.size; i++) {
+		assert_int_equal(write(pipe[1], saved.bytes + i, 1), 1);
+		bed_turn(guest->bed);
+	}
+	assert_true(frontend_silent(&other->frontend, 5));
+	frontend_barrier(&guest->frontend);
+	close(pipe[1]);
+	assert_int_equal(receive_check(other), 0);
+	expect_goes_on(other);
+}
+
+/* More than a pipe holds, and nobody reads it: nobody waits for that but who asks. */
+static void a_reader_may_be_slow_or_leave(void **state)
+{
+	struct bed_options options = {.history = 256 * 1024};
+	struct bed_guest *guest = prepare(&options), *other = prepare_other(guest, NULL);
+
+	(void)state;
+	start_rings(other);
+	driver_queue_deinit(&guest->ring[BED_RECEIVE]);
+	driver_queue_deinit(&guest->ring[BED_TRANSMIT]);
+	start_rings(guest);
+	for (unsigned int i = 0; i < 16; i++) {
+		bed_add_print(guest, bed_pattern(16384), 16384);
+		driver_kick(&guest->ring[BED_TRANSMIT]);
+		driver_await(&guest->ring[BED_TRANSMIT]);
+	}
+	stop_rings(guest);
+	for (unsigned int leaves = 0; leaves < 2; leaves++) {
+		int pipe[2];
+
+		make_pipe(pipe);
+		saved.size = 0;
+		assert_true(frontend_set_device_state_fd(&guest->frontend, false, pipe[1]));
+		close(pipe[1]);
+		send_check(guest);
+		bed_settle(guest->bed);
+		assert_true(frontend_silent(&guest->frontend, 5));
+		bed_print(other, "works");
+		while (!leaves && read_some(pipe[0]))
+			bed_turn(guest->bed);
+		close(pipe[0]);
+		assert_int_equal(receive_check(guest), leaves);
+		assert_true(leaves || saved.size > 256 * 1024);
+	}
+}
+
+static void a_frontend_may_leave_in_a_transfer(void **state)
+{
+	struct bed_options options = {.listens = true};
+	struct bed_guest *guest = bed_new(&options);
+
+	(void)state;
+	for (unsigned int i = 0; i < 6; i++) {
+		int pipe[2];
+
+		bed_negotiate(guest, 0);
+		make_pipe(pipe);
+		assert_true(frontend_set_device_state_fd(&guest->frontend, true, pipe[0]));
+		if (i % 2)
+			send_check(guest);
+		for (unsigned int k = 0; k < i; k++)
+			bed_turn(guest->bed);
+		bed_hang_up(guest);
+		close(pipe[0]);
+		close(pipe[1]);
+		bed_reconnect(guest);
+	}
+	bed_negotiate(guest, 0);
+	save(guest);
+}
+
+static void what_cannot_carry_a_state_is_refused(void **state)
+{
+	struct bed_guest *guest = prepare(NULL);
+	int event = eventfd(0, EFD_CLOEXEC), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_not_equal(frontend_check_device_state(&guest->frontend), 0);
+	assert_false(frontend_set_device_state_fd(&guest->frontend, false, event));
+	assert_false(frontend_set_device_state_fd(&guest->frontend, true, null));
+	assert_int_not_equal(frontend_check_device_state(&guest->frontend), 0);
+	guest->backend.overwrites = false;
+	test_backend_forget(&guest->backend);
+	driver_queue_start(&guest->ring[BED_TRANSMIT]);
+	/* A file in memory could, but the device works. */
+	assert_false(
+	    frontend_set_device_state_fd(&guest->frontend, false, guest->memory.region[0].fd));
+	bed_print(guest, "works");
+	close(event);
+	close(null);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    BED_TEST(a_guest_goes_on_elsewhere),
+	    BED_TEST(a_guest_that_was_saved_goes_on_here),
+	    BED_TEST(what_a_driver_has_said_of_its_ports_is_known_elsewhere),
+	    BED_TEST(a_state_of_other_ports_is_refused),
+	    BED_TEST(a_state_that_was_changed_harms_nobody),
+	    BED_TEST(what_is_no_state_changes_nothing),
+	    BED_TEST(the_answer_waits_for_the_end_of_the_transfer),
+	    BED_TEST(a_reader_may_be_slow_or_leave),
+	    BED_TEST(a_frontend_may_leave_in_a_transfer),
+	    BED_TEST(what_cannot_carry_a_state_is_refused),
+	};
+
+	return BED_RUN(tests);
+}
