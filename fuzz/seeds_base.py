@@ -75,13 +75,14 @@ class Conversation:
         return self.add(f'send {first} need-reply {rest}'.rstrip(), 'expect survival')
 
     # The beginning of a connection.
-    def negotiate(self, protocol=0):
+    def negotiate(self, protocol=0, owner=True):
         protocol |= REPLY_ACK
         self.need(f'needs protocol-features {protocol:#x}')
-        return self.add('send GET_FEATURES', 'expect reply GET_FEATURES size=8',
+        self.add('send GET_FEATURES', 'expect reply GET_FEATURES size=8',
                         'send GET_PROTOCOL_FEATURES',
                         'expect reply GET_PROTOCOL_FEATURES size=8',
-                        f'send SET_PROTOCOL_FEATURES u64={protocol:#x}').fine('SET_OWNER')
+                        f'send SET_PROTOCOL_FEATURES u64={protocol:#x}')
+        return self.fine('SET_OWNER') if owner else self
 
     def features(self, features=0):
         features |= VERSION_1

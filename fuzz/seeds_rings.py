@@ -2,8 +2,8 @@
 """Rings of a console as a driver may make them: right ones with rare shapes, and wrong ones. A wrong
 one may cost the driver its ring, or the frontend its connection, and nobody else anything."""
 
-from seeds_base import (EVENT_IDX, FILE, GPA, INDIRECT, INDIRECT_DESC, NEXT, OFFSET, SIZE, UVA,
-                        VERSION_1, WRITE, Conversation, region, ring_at, u)
+from seeds_base import (EVENT_IDX, FILE, GPA, INDIRECT, INDIRECT_DESC, NEXT, OFFSET, RING, SIZE,
+                        UVA, VERSION_1, WRITE, Conversation, region, ring_at, u)
 
 TABLE = 0x30000  # of indirect descriptors, from the region's start
 TX, RX = 1, 0
@@ -243,7 +243,7 @@ def sizes():
         conversation = console(f'A ring of {size}.', size=size)
         yield f'size-{size}', conversation.desc(TX, 0, GPA + 0x20000, 8).offer(TX, 0).used(TX, 1)
     addr = Conversation('A ring whose used part ends behind the region.').need('needs console')
-    addr.negotiate().features().memory().fine(f'SET_VRING_NUM {u(TX, 256)}')
+    addr.negotiate().features().memory().fine(f'SET_VRING_NUM {u(TX, RING)}')
     at = [UVA, UVA + SIZE - 16, UVA + 0x2000]
     addr.add(f'send SET_VRING_ADDR need-reply {u(TX, 0)} {u(*at, 0, width=64)}',
              'file kick1 eventfd', f'send SET_VRING_KICK need-reply fds=kick1 u64={TX}')

@@ -5,9 +5,11 @@ from seeds_base import (BACKEND_REQ, CONFIG, DEVICE_STATE, FILE, GPA, LOG_ALL, L
                         MEM_SLOTS, PROTOCOL, RESET_DEVICE, SIZE, UVA, VERSION_1, Conversation, region,
                         ring_at, u)
 
-TX = 1
+RX, TX = 0, 1
 DESC, AVAIL, USED = (UVA + part for part in ring_at(TX))
 ADDR = f'SET_VRING_ADDR {u(TX, 0)} {u(DESC, USED, AVAIL, 0, width=64)}'
+# Any backend has vring 0.
+ADDR_RX = f'SET_VRING_ADDR {u(RX, 0)} {u(DESC, USED, AVAIL, 0, width=64)}'
 
 
 def console(about, **how):
@@ -22,21 +24,21 @@ def works(conversation, chains=1):
 
 def early():
     yield 'addr-before-memory', Conversation('Addresses before there is memory.').negotiate(
-        ).features().survives(ADDR)
+        ).features().survives(ADDR_RX)
     kick = Conversation('A kick before anything else of the ring.').negotiate().features()
     yield 'kick-first', kick.add('file kick eventfd').survives(
-        f'SET_VRING_KICK fds=kick u64={TX}')
+        f'SET_VRING_KICK fds=kick u64={RX}')
     kick = Conversation('A kick for a ring that has no size.').negotiate().features().memory()
-    yield 'kick-before-num', kick.add('file kick eventfd').fine(ADDR).survives(
-        f'SET_VRING_KICK fds=kick u64={TX}')
+    yield 'kick-before-num', kick.add('file kick eventfd').fine(ADDR_RX).survives(
+        f'SET_VRING_KICK fds=kick u64={RX}')
     kick = Conversation('A kick for a ring without memory.').negotiate().features()
-    kick.add('file kick eventfd').fine(f'SET_VRING_NUM {u(TX, 16)}')
-    yield 'kick-before-memory', kick.add(f'send {ADDR}').survives(
-        f'SET_VRING_KICK fds=kick u64={TX}')
+    kick.add('file kick eventfd').fine(f'SET_VRING_NUM {u(RX, 16)}')
+    yield 'kick-before-memory', kick.add(f'send {ADDR_RX}').survives(
+        f'SET_VRING_KICK fds=kick u64={RX}')
     yield 'enable-unconfigured', Conversation('Enabled without a ring.').negotiate().features(
-        ).fine(f'SET_VRING_ENABLE {u(TX, 1)}')
+        ).fine(f'SET_VRING_ENABLE {u(RX, 1)}')
     yield 'base-unconfigured', Conversation('The base of a ring that never ran.').negotiate().add(
-        f'send GET_VRING_BASE {u(TX, 0)}', 'expect reply GET_VRING_BASE size=8')
+        f'send GET_VRING_BASE {u(RX, 0)}', 'expect reply GET_VRING_BASE size=8')
 
 
 def without_protocol_features():
@@ -244,25 +246,26 @@ def pieces():
     def begin(about):
         return Conversation(about).negotiate()
 
+    base = f'SET_VRING_BASE {u(0, 0)}'
     yield 'byte-by-byte', begin('A message byte by byte.').fine(
-        f'SET_VRING_NUM split={",".join(map(str, range(1, 17)))} {u(TX, 16)}')
+        f'SET_VRING_NUM split={",".join(map(str, range(1, 17)))} {u(0, 16)}')
     late = begin('The header in two parts, the descriptor with its middle.')
     late.add('file call eventfd')
     yield 'descriptor-in-the-header', late.survives(
-        f'SET_VRING_CALL fds=call fds-at=6 split=6 u64={TX}')
+        f'SET_VRING_CALL fds=call fds-at=6 split=6 u64={RX}')
     late = begin('The descriptor with the payload.').add('file call eventfd')
     yield 'descriptor-with-the-payload', late.survives(
-        f'SET_VRING_CALL fds=call fds-at=12 split=12 u64={TX}')
-    slow = begin('A pause between two messages.').fine('SET_OWNER').add('pause 30')
-    yield 'pause', slow.fine('SET_OWNER')
+        f'SET_VRING_CALL fds=call fds-at=12 split=12 u64={RX}')
+    slow = begin('A pause between two messages.').fine(base).add('pause 30')
+    yield 'pause', slow.fine(base)
     yield 'half-a-header', begin('Half a header, then the end.').add('bytes u32=1 u16=1')
     yield 'one-byte', Conversation('One byte, then the end.').add('bytes u8=1')
     yield 'nothing', Conversation('Nothing at all, then the end.').add('hangup')
     yield 'half-a-payload', begin('Half a payload, then the end.').add(
         'send SET_FEATURES size=8 u32=0', 'hangup')
     two = begin('Two messages in one piece.')
-    two.add(f'bytes {u(3, 9, 0)} {u(3, 9, 0)}', 'expect reply SET_OWNER u64=0',
-            'expect reply SET_OWNER u64=0')
+    two.add(f'bytes {u(10, 9, 8, 0, 0)} {u(10, 9, 8, 0, 0)}',
+            'expect reply SET_VRING_BASE u64=0', 'expect reply SET_VRING_BASE u64=0')
     yield 'two-in-one', two.survival()
     many = begin('A hundred questions before the first answer is read.')
     many.add('bytes ' + ' '.join(u(1, 1, 0) for _ in range(100)))

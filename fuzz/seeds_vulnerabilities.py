@@ -51,7 +51,7 @@ def indices():
     yield 'CVE-2021-3839', inflight.survives(
         'SET_INFLIGHT_FD fds=inflight u64=0x1000 u64=0 u16=0xffff u16=256 zeros=4')
     yield ('virtio-queue-38c442d', Conversation('rust-vmm: a base beyond the ring\'s indices.')
-           .negotiate().refused(f'SET_VRING_BASE {u(TX, 0x12345678)}')
+           .negotiate().survives(f'SET_VRING_BASE {u(RX, 0x12345678)}')
            .refused(f'SET_VRING_BASE {u(0x100, 0)}'))
     jump = console('rust-vmm: more available than the ring has.')
     yield 'virtio-queue-InvalidAvailRingIndex', jump.ram(
@@ -67,11 +67,11 @@ def leaks():
     extra = Conversation('DPDK: descriptors that no message has were never closed.').negotiate()
     extra.add('file extra eventfd')
     for _ in range(32):
-        extra.refused(f'SET_VRING_NUM fds={",".join(["extra"] * 8)} {u(TX, 16)}')
+        extra.refused(f'SET_VRING_NUM fds={",".join(["extra"] * 8)} {u(RX, 16)}')
     yield 'CVE-2019-14818-descriptors', extra
     num = Conversation('DPDK: each SET_VRING_NUM took memory.').negotiate()
     for i in range(64):
-        num.fine(f'SET_VRING_NUM {u(TX, 256 >> i % 4)}')
+        num.fine(f'SET_VRING_NUM {u(RX, 64 >> i % 4)}')
     yield 'CVE-2019-14818-memory', num
     inflight = Conversation('DPDK: each GET_INFLIGHT_FD made a file and a mapping.').negotiate()
     for _ in range(32):
@@ -81,7 +81,7 @@ def leaks():
     again.add('file ram memfd 0x200000', 'file event eventfd')
     for _ in range(32):
         again.fine(f'SET_MEM_TABLE fds=ram {u(1, 0)} {region()}')
-        again.fine(f'SET_VRING_CALL fds=event u64={TX}').fine(f'SET_VRING_ERR fds=event u64={TX}')
+        again.fine(f'SET_VRING_CALL fds=event u64={RX}').fine(f'SET_VRING_ERR fds=event u64={RX}')
     yield 'CVE-2020-10726-installed-again', again
     refused = Conversation('DPDK: descriptors of inflight messages were leaked.').negotiate()
     refused.add('file event eventfd')
@@ -91,11 +91,11 @@ def leaks():
     lost = Conversation('DPDK: more descriptors than there is room for, some of them lost.')
     lost.negotiate().add('file event eventfd')
     yield 'dpdk-218daf1664', lost.refused(
-        f'SET_VRING_CALL fds={",".join(["event"] * 253)} u64={TX}')
+        f'SET_VRING_CALL fds={",".join(["event"] * 253)} u64={RX}')
     half = Conversation('DPDK: descriptors of a message that ends too soon.').negotiate()
     half.add('file event eventfd')
     for _ in range(8):
-        half.add(f'send SET_VRING_CALL fds=event size=8 u32={TX}', 'connect')
+        half.add(f'send SET_VRING_CALL fds=event size=8 u32={RX}', 'connect')
     yield 'dpdk-585283f9a7', half
 
 
@@ -202,10 +202,10 @@ def libvhost_user():
     table.add('file ram memfd 0x1000')
     yield 'libvhost-user-1092', table.refused(f'SET_MEM_TABLE fds=ram {u(64, 0)} {region()}')
     yield ('libvhost-user-1196', Conversation('libvhost-user.c:1196: a ring of no entries.')
-           .negotiate().refused(f'SET_VRING_NUM {u(TX, 0)}'))
+           .negotiate().refused(f'SET_VRING_NUM {u(RX, 0)}'))
     start = Conversation('libvhost-user.c:287: rings translated by their start alone.')
     start.need('needs console').negotiate().features().memory()
-    start.add('file kick eventfd').fine(f'SET_VRING_NUM {u(TX, 256)}')
+    start.add('file kick eventfd').fine(f'SET_VRING_NUM {u(TX, 16)}')
     at = [UVA + SIZE - 16, UVA + SIZE - 4, UVA + SIZE - 2]
     start.add(f'send SET_VRING_ADDR need-reply {u(TX, 0)} {u(*at, 0, width=64)}')
     start.add(f'send SET_VRING_KICK need-reply fds=kick u64={TX}', 'kick kick')
