@@ -198,8 +198,7 @@ static enum state_verdict parse_port(struct rest *rest, struct state_port *ret)
 		if (!at)
 			return STATE_BAD_SIZE;
 		/* Only read from here on. */
-		ret->bytes[i][0] =
-		    (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = (size_t)len};
+		ret->bytes[i][0] = (struct iovec){.iov_base = (void *)at, .iov_len = (size_t)len};
 	}
 	return STATE_OK;
 }
