@@ -76,7 +76,7 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
 static void spare_local_from_pacing(int fd)
 {
 	static const char reno[] = "reno";
-	struct sockaddr_storage here, there;
+	struct sockaddr_storage here = {0}, there = {0};
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 
 	if (getsockname(fd, (struct sockaddr *)&here, &here_len) == 0 &&

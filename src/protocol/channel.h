@@ -30,8 +30,8 @@ struct channel {
 	struct loop_op send;
 	struct loop_task handle;
 	struct loop_watch awake; /* after a message: the next one often comes at once */
-	bool owes;             /* the answer to the last request comes later; */
-	struct loop_op hangup; /* meanwhile nothing is read that would tell of the end */
+	bool owes;               /* the answer to the last request comes later; */
+	struct loop_op hangup;   /* meanwhile nothing is read that would tell of the end */
 	struct msghdr msg;
 	struct iovec iov;
 	size_t done; /* of the header, the payload or the answer at hand */
