@@ -12,6 +12,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -250,10 +251,17 @@ static int make_arena(struct daemon *daemon)
 	return r;
 }
 
+/*
+ * Large buffers (a telnet client's) are mapped one by one: what isn't touched costs nothing, and
+ * all of it goes back to the system with the client. In the heap they would leave holes.
+ */
+#define MAPPED_FROM_BYTES (64 * 1024)
+
 static int init(struct daemon *daemon)
 {
 	int r;
 
+	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
 	raise_fd_limit(daemon->config);
 	r = make_arena(daemon);
 	if (r < 0)
