@@ -59,12 +59,6 @@ static inline bool client_is_closing(const struct client *client)
 	return client->scope.closing;
 }
 
-/* The system is short of something: the same again, a little later. */
-static inline bool client_is_shortage(int32_t res)
-{
-	return res == -ENOMEM || res == -ENOBUFS;
-}
-
 bool client_may_write(const struct client *client);
 
 /* Ends it at once. `why`, or NULL, is for the log. */

@@ -157,7 +157,7 @@ static void on_receive(struct loop_op *op, int32_t res)
 	struct client_set *set = client->set;
 	bool discarding = client->discarding;
 
-	if (client_is_shortage(res) && !client_is_closing(client)) {
+	if (loop_is_shortage(res) && !client_is_closing(client)) {
 		loop_arm_again(op);
 		return;
 	}

@@ -183,7 +183,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 {
 	struct client *client = container_of(op, struct client, send);
 
-	if (client_is_shortage(res) && !client_is_closing(client)) {
+	if (loop_is_shortage(res) && !client_is_closing(client)) {
 		loop_arm_again(op);
 		return;
 	}

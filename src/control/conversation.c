@@ -13,11 +13,6 @@
 /* How often a client is tried that sends no more and doesn't read. */
 #define PAUSE_MS 100
 
-static bool is_shortage(int32_t res)
-{
-	return res == -ENOMEM || res == -ENOBUFS;
-}
-
 static void on_drained(struct loop_scope *scope)
 {
 	struct conversation *conversation = container_of(scope, struct conversation, scope);
@@ -122,7 +117,7 @@ static void on_receive(struct loop_op *op, int32_t res)
 
 	if (op->scope->closing)
 		return;
-	if (is_shortage(res)) {
+	if (loop_is_shortage(res)) {
 		loop_arm_again(op);
 		return;
 	}
@@ -156,7 +151,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 
 	if (op->scope->closing)
 		return;
-	if (is_shortage(res)) {
+	if (loop_is_shortage(res)) {
 		loop_arm_again(op);
 	} else if (res == -EAGAIN) {
 		loop_arm_poll(&conversation->room, conversation->fd, POLLOUT);

@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 
+#include <errno.h>
 #include <linux/time_types.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -130,6 +131,12 @@ void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int 
 void loop_arm_accept(struct loop_op *op, int fd);
 /* Completes once with the events that are there, of `events`, POLLERR, POLLHUP and POLLRDHUP. */
 void loop_arm_poll(struct loop_op *op, int fd, short events);
+
+/* Whether an op's result says that the system is short of memory or buffers, for now. */
+static inline bool loop_is_shortage(int32_t res)
+{
+	return res == -ENOMEM || res == -ENOBUFS;
+}
 
 /*
  * For an op whose function was just called because the system is short of something (-ENOMEM,

@@ -70,7 +70,7 @@ static void on_done(struct loop_op *op, int32_t res)
 	transfer->polling = false;
 	if (op->scope->closing)
 		return;
-	if (res == -ENOMEM || res == -ENOBUFS) {
+	if (loop_is_shortage(res)) {
 		transfer->polling = polled;
 		loop_arm_again(op);
 	} else if (res == -EAGAIN) {

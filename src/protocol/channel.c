@@ -10,11 +10,6 @@
 
 static void receive_more(struct channel *channel);
 
-static bool is_shortage(int32_t res)
-{
-	return res == -ENOMEM || res == -ENOBUFS;
-}
-
 /* Answers. */
 
 static void send_more(struct channel *channel)
@@ -33,7 +28,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 
 	if (channel->scope->closing)
 		return;
-	if (is_shortage(res)) {
+	if (loop_is_shortage(res)) {
 		loop_arm_again(op);
 		return;
 	}
@@ -268,7 +263,7 @@ static void on_received(struct loop_op *op, int32_t res)
 		whole = take_fds(channel);
 	if (channel->scope->closing)
 		return;
-	if (is_shortage(res)) {
+	if (loop_is_shortage(res)) {
 		loop_arm_again(op);
 		return;
 	}
