@@ -29,8 +29,7 @@ struct pty {
 	struct loop_timer settling;
 	struct loop_task flush;
 	uint64_t since;     /* when somebody came */
-	bool attended;      /* somebody has it open */
-	bool joined;        /* and is sent output: the reader is there */
+	bool joined;        /* somebody is sent output: the reader is there */
 	bool begin_again;   /* when the write in flight is done */
 	bool drained;       /* nobody has it open, and all that they typed is read */
 	bool to_be_checked; /* whether it can be opened, when it is drained */
@@ -50,6 +49,12 @@ static struct pty *pty_of(struct backend *backend)
 static bool is_closing(const struct pty *pty)
 {
 	return pty->scope.closing;
+}
+
+/* Whether somebody has it open. */
+static bool is_attended(const struct pty *pty)
+{
+	return pty->backend.port->attended > 0;
 }
 
 /* Output. */
@@ -110,7 +115,7 @@ static void on_settled(struct loop_op *op, int32_t res)
 	uint64_t passed = loop_now_ms(pty->scope.loop) - pty->since;
 
 	(void)res;
-	if (is_closing(pty) || !pty->attended || pty->joined)
+	if (is_closing(pty) || !is_attended(pty) || pty->joined)
 		return;
 	/* It may still be the one of somebody who has gone. */
 	if (passed < PTY_SETTLING_MS)
@@ -178,7 +183,6 @@ static void set_attended(struct pty *pty, bool attended)
 {
 	struct backend_port *port = pty->backend.port;
 
-	pty->attended = attended;
 	port->attended = attended;
 	port->device->attended(port->device);
 }
@@ -211,9 +215,9 @@ static void look_who_is_there(struct pty *pty)
 {
 	bool open = pty_device_is_open(&pty->device);
 
-	if (open && !pty->attended)
+	if (open && !is_attended(pty))
 		somebody_comes(pty);
-	else if (!open && pty->attended)
+	else if (!open && is_attended(pty))
 		everybody_has_gone(pty);
 }
 
@@ -237,7 +241,7 @@ static void check_if_left(struct pty *pty)
 {
 	int r;
 
-	if (!pty->to_be_checked || pty->attended || !pty->drained || pty->hangup.armed ||
+	if (!pty->to_be_checked || is_attended(pty) || !pty->drained || pty->hangup.armed ||
 	    pty->readable.armed || pty->read.armed || pty->writable.armed || pty->write.armed)
 		return;
 	pty->to_be_checked = false;
@@ -263,7 +267,7 @@ static void on_hangup(struct loop_op *op, int32_t res)
 		return;
 	look_who_is_there(pty);
 	/* Somebody who came after the hangup has it armed already. */
-	if (pty->attended && !pty->hangup.armed)
+	if (is_attended(pty) && !pty->hangup.armed)
 		loop_arm_poll(&pty->hangup, pty->device.master, 0);
 	check_if_left(pty);
 }
@@ -274,7 +278,7 @@ static void on_written(struct loop_op *op, int32_t res)
 
 	if (is_closing(pty))
 		return;
-	if (!pty->attended)
+	if (!is_attended(pty))
 		pty_device_reset(&pty->device);
 	else if (pty->begin_again)
 		begin_output(pty);
@@ -314,7 +318,7 @@ static void end_input(struct pty *pty)
 	pty->drained = true;
 	look_who_is_there(pty);
 	/* Somebody came in between. */
-	if (pty->attended)
+	if (is_attended(pty))
 		pty->drained = false;
 }
 
