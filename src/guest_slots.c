@@ -3,10 +3,15 @@
 
 #include "base/macros.h"
 #include "guest_device.h"
+#include "port_spec.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* What the options let through, the device takes. */
+_Static_assert(CONFIG_PORTS_MAX == CONSOLE_PORTS_MAX, "ports of a guest");
+_Static_assert(PORT_SPEC_NAME_MAX == HANDSHAKE_NAME_MAX, "bytes of a port's name");
 
 static struct guest_port *port_at(struct guest *guest, unsigned int id)
 {

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+_Static_assert(STATE_PORTS_MAX == CONSOLE_PORTS_MAX, "a state has all ports of a console");
+
 static bool is_zero(const struct handshake_state *state)
 {
 	return state->pending == 0 && !state->known && !state->ready && !state->open;
