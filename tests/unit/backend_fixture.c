@@ -59,7 +59,7 @@ void backend_fixture_init(struct backend_fixture *f, size_t output_bytes, size_t
 	output_init(&f->output, &f->scope.scope);
 }
 
-void backend_fixture_deinit(struct backend_fixture *f)
+void backend_fixture_stop(struct backend_fixture *f)
 {
 	if (f->backend)
 		f->backend->ops->stop(f->backend);
@@ -67,10 +67,20 @@ void backend_fixture_deinit(struct backend_fixture *f)
 	turn_some(f->loop);
 	if (f->stops != 1)
 		support_die("stopped %u times", f->stops);
+}
+
+void backend_fixture_free(struct backend_fixture *f)
+{
 	watched_scope_end(&f->scope);
 	loop_free(f->loop);
 	free(f->bytes[0]);
 	free(f->bytes[1]);
+}
+
+void backend_fixture_deinit(struct backend_fixture *f)
+{
+	backend_fixture_stop(f);
+	backend_fixture_free(f);
 }
 
 size_t backend_guest_writes(struct backend_fixture *f, const void *bytes, size_t len)

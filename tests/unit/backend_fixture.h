@@ -22,7 +22,11 @@ struct backend_fixture {
 
 /* Everything but the backend. Sizes are powers of two. */
 void backend_fixture_init(struct backend_fixture *f, size_t output_bytes, size_t input_bytes);
-/* Stops the backend, if it hasn't stopped, and waits for that. */
+/* Stops the backend, if it hasn't stopped, and waits for that, which comes once. */
+void backend_fixture_stop(struct backend_fixture *f);
+/* Everything but the backend, which has stopped. */
+void backend_fixture_free(struct backend_fixture *f);
+/* Both. */
 void backend_fixture_deinit(struct backend_fixture *f);
 
 /* The guest writes; as far as there is room. Returns how many bytes. */

@@ -62,11 +62,11 @@ TEST(who_comes_back_sees_what_is_kept_and_nothing_stale)
 
 		pty_expect(&f, slave, 0, (size_t)pos);
 		assert_int_equal(pty_guest_writes(&f, pos, 3000), 3000);
-		turn_until(f.loop, readable(slave) > 0);
+		turn_until(f.base.loop, readable(slave) > 0);
 		close(slave);
 		/* As fast as it can be: before it has been noticed, and after. */
 		if (pos % 2000)
-			turn_some(f.loop);
+			turn_some(f.base.loop);
 		else
 			pty_let_pass(&f, PTY_SETTLING_MS);
 	}
@@ -91,7 +91,7 @@ TEST(nobody_there_never_holds_the_guest)
 	pty_fixture_set_up(&f, 4096, 1024);
 	assert_int_equal(pty_guest_writes(&f, 0, 1 << 20), 1 << 20);
 	close(pty_open(&f));
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	assert_int_equal(pty_guest_writes(&f, 0, 1 << 20), 1 << 20);
 	pty_let_pass(&f, PTY_SETTLING_MS);
 	assert_int_equal(pty_guest_writes(&f, 0, 1 << 20), 1 << 20);
@@ -105,7 +105,7 @@ TEST(who_does_not_read_holds_the_guest_a_moment_only)
 	pty_fixture_set_up(&f, 4096, 1024);
 	slave = pty_join(&f);
 	/* First the kernel's buffers, then the ring; once it lags, all of it at once. */
-	turn_until(f.loop, pty_guest_writes(&f, 0, 1 << 20) == 1 << 20);
+	turn_until(f.base.loop, pty_guest_writes(&f, 0, 1 << 20) == 1 << 20);
 	assert_int_equal(pty_guest_writes(&f, 0, 1 << 20), 1 << 20);
 	close(slave);
 	tear_down();
@@ -124,7 +124,7 @@ TEST(who_reads_at_full_speed_loses_nothing)
 		ssize_t n;
 
 		written += pty_guest_writes(&f, written, (size_t)(TOTAL - written));
-		turning_step(f.loop, UINT64_MAX, "");
+		turning_step(f.base.loop, UINT64_MAX, "");
 		n = read(slave, bytes, sizeof(bytes));
 		support_fill_pattern(expected, (uint64_t)MAX(n, 0), got);
 		if (n > 0 && memcmp(bytes, expected, (size_t)n) != 0)
@@ -146,14 +146,14 @@ TEST(who_flushes_when_it_comes_still_sees_all)
 	 */
 	for (int wanted = 0; wanted < 4096; wanted += 4095) {
 		slave = pty_open(&f);
-		turn_until(f.loop, readable(slave) >= wanted);
-		turn_some(f.loop);
+		turn_until(f.base.loop, readable(slave) >= wanted);
+		turn_some(f.base.loop);
 		assert_int_equal(tcflush(slave, TCIOFLUSH), 0);
 		pty_expect(&f, slave, 0, 50000);
-		turn_some(f.loop);
+		turn_some(f.base.loop);
 		assert_int_equal(readable(slave), 0);
 		close(slave);
-		turn_some(f.loop);
+		turn_some(f.base.loop);
 	}
 	tear_down();
 }
@@ -168,9 +168,9 @@ TEST(who_flushes_later_means_it)
 	pty_expect(&f, slave, 0, 1000);
 	pty_let_pass(&f, PTY_BEGINNING_MS);
 	assert_int_equal(pty_guest_writes(&f, 1000, 1000), 1000);
-	turn_until(f.loop, readable(slave) == 1000);
+	turn_until(f.base.loop, readable(slave) == 1000);
 	assert_int_equal(tcflush(slave, TCIFLUSH), 0);
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	assert_int_equal(pty_guest_writes(&f, 2000, 10), 10);
 	pty_expect(&f, slave, 2000, 10);
 	close(slave);
@@ -185,7 +185,7 @@ TEST(input_reaches_the_guest)
 	slave = pty_open(&f);
 	assert_int_equal(write(slave, "ls\r\003\032", 5), 5);
 	pty_expect_input(&f, "ls\r\003\032");
-	assert_true(f.pumps > 0);
+	assert_true(f.base.pumps > 0);
 	close(slave);
 	tear_down();
 }
@@ -215,16 +215,16 @@ TEST(input_that_there_is_no_room_for_waits)
 		assert_int_equal(write(slave, &"0123456789"[i % 10], 1), 1);
 	close(slave);
 	for (unsigned int done = 0; done < 2000; done += 50) {
-		struct byte_ring *input = &f.output.port.input;
+		struct byte_ring *input = &f.base.output.port.input;
 
-		turn_until(f.loop, byte_ring_used(input) >= 50);
+		turn_until(f.base.loop, byte_ring_used(input) >= 50);
 		assert_int_equal(byte_ring_get(input, expected, 50), 50);
 		assert_memory_equal(expected, "01234567890123456789012345678901234567890123456789",
 		                    50);
-		f.backend->ops->wake(f.backend);
+		f.base.backend->ops->wake(f.base.backend);
 	}
-	turn_some(f.loop);
-	assert_int_equal(byte_ring_used(&f.output.port.input), 0);
+	turn_some(f.base.loop);
+	assert_int_equal(byte_ring_used(&f.base.output.port.input), 0);
 	/* And then it is as it was before. */
 	pty_guest_writes(&f, 0, 10);
 	slave = pty_open(&f);
@@ -263,15 +263,15 @@ TEST(it_is_raw_whatever_the_one_before_has_set)
 	cooked.c_iflag |= ICRNL | IXON;
 	cooked.c_oflag |= OPOST | ONLCR;
 	assert_int_equal(tcsetattr(slave, TCSANOW, &cooked), 0);
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	close(slave);
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	/* Nothing of what the guest writes comes back to it. */
 	pty_guest_writes(&f, 0, 1000);
 	slave = pty_open(&f);
 	assert_raw(slave);
 	pty_expect(&f, slave, 0, 1000);
-	assert_int_equal(byte_ring_used(&f.output.port.input), 0);
+	assert_int_equal(byte_ring_used(&f.base.output.port.input), 0);
 	close(slave);
 	tear_down();
 }
@@ -306,7 +306,7 @@ TEST(what_somebody_kept_for_itself_can_be_opened_after_it)
 			int slave;
 
 			set_root(false);
-			turn_until(f.loop, try_open(&slave));
+			turn_until(f.base.loop, try_open(&slave));
 			pty_expect(&f, slave, 0, 1000);
 			assert_int_equal(ioctl(slave, TIOCEXCL), 0);
 			set_window(slave, 90, 20);
@@ -316,8 +316,8 @@ TEST(what_somebody_kept_for_itself_can_be_opened_after_it)
 			close(slave);
 			pty_expect_input(&f, "x");
 			/* The window stays as it was set. */
-			assert_int_equal(f.resizes, 1);
-			assert_int_equal(f.output.port.cols, 90);
+			assert_int_equal(f.base.resizes, 1);
+			assert_int_equal(f.base.output.port.cols, 90);
 		}
 		set_root(true);
 		tear_down();
@@ -333,9 +333,9 @@ TEST(several_share_it)
 	pty_guest_writes(&f, 0, 10);
 	pty_expect(&f, a, 0, 10);
 	b = pty_open(&f);
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	close(a);
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	/* It was never given up, so nothing begins anew. */
 	pty_guest_writes(&f, 10, 10);
 	pty_expect(&f, b, 10, 10);
@@ -349,20 +349,20 @@ TEST(the_window_is_noticed_when_something_is_typed_or_it_is_opened_or_closed)
 
 	pty_fixture_set_up(&f, 4096, 1024);
 	slave = pty_open(&f);
-	turn_some(f.loop);
+	turn_some(f.base.loop);
 	set_window(slave, 100, 30);
 	assert_int_equal(write(slave, "x", 1), 1);
-	turn_until(f.loop, f.resizes == 1);
-	assert_int_equal(f.output.port.cols, 100);
-	assert_int_equal(f.output.port.rows, 30);
+	turn_until(f.base.loop, f.base.resizes == 1);
+	assert_int_equal(f.base.output.port.cols, 100);
+	assert_int_equal(f.base.output.port.rows, 30);
 	set_window(slave, 101, 31);
 	close(slave);
-	turn_until(f.loop, f.resizes == 2);
-	assert_int_equal(f.output.port.cols, 101);
+	turn_until(f.base.loop, f.base.resizes == 2);
+	assert_int_equal(f.base.output.port.cols, 101);
 	/* It is the terminal's, and stays. */
 	close(pty_open(&f));
-	turn_some(f.loop);
-	assert_int_equal(f.resizes, 2);
+	turn_some(f.base.loop);
+	assert_int_equal(f.base.resizes, 2);
 	tear_down();
 }
 
@@ -370,10 +370,10 @@ TEST(the_window_is_noticed_when_something_is_typed_or_it_is_opened_or_closed)
 static void assert_idle(void)
 {
 	for (unsigned int i = 0; i < 10; i++) {
-		uint64_t before = loop_completions(f.loop);
+		uint64_t before = loop_completions(f.base.loop);
 
 		pty_let_pass(&f, 2 * PTY_SETTLING_MS);
-		if (loop_completions(f.loop) == before)
+		if (loop_completions(f.base.loop) == before)
 			return;
 	}
 	fail_msg("the loop never sleeps");
@@ -411,7 +411,7 @@ TEST(it_stops_whoever_is_there)
 	pty_fixture_set_up(&f, 65536, 1024);
 	pty_guest_writes(&f, 0, 60000);
 	polled.fd = pty_open(&f);
-	turn_until(f.loop, readable(polled.fd) > 0);
+	turn_until(f.base.loop, readable(polled.fd) > 0);
 	pty_fixture_stop(&f);
 	assert_int_equal(poll(&polled, 1, 0), 1);
 	assert_true(polled.revents & POLLHUP);
@@ -428,24 +428,24 @@ static struct {
 static void on_attended(struct backend_device *device)
 {
 	coming.attended(device);
-	if (coming.slave < 0 && f.output.port.attended == 0)
+	if (coming.slave < 0 && f.base.output.port.attended == 0)
 		coming.slave = pty_open(&f);
 }
 
 TEST(who_comes_back_before_the_going_was_told_of_is_served)
 {
 	pty_fixture_set_up(&f, 4096, 1024);
-	coming.attended = f.device.attended;
-	f.device.attended = on_attended;
+	coming.attended = f.base.device.attended;
+	f.base.device.attended = on_attended;
 	for (unsigned int i = 0; i < 20; i++) {
 		int slave = pty_join(&f);
 
 		coming.slave = -1;
 		assert_int_equal(write(slave, "x", i % 2), i % 2);
 		close(slave);
-		turn_until(f.loop, coming.slave >= 0 && f.output.port.attended == 1);
+		turn_until(f.base.loop, coming.slave >= 0 && f.base.output.port.attended == 1);
 		close(coming.slave);
-		turn_until(f.loop, f.output.port.attended == 0);
+		turn_until(f.base.loop, f.base.output.port.attended == 0);
 	}
 	tear_down();
 }

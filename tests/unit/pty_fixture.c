@@ -10,50 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct pty_fixture *fixture_of(struct backend_device *device)
-{
-	return container_of(device, struct pty_fixture, device);
-}
-
-static void on_pump(struct backend_device *device)
-{
-	fixture_of(device)->pumps++;
-}
-
-static void on_attended(struct backend_device *device)
-{
-	(void)device;
-}
-
-static void on_resized(struct backend_device *device)
-{
-	fixture_of(device)->resizes++;
-}
-
-static void on_stopped(struct backend_device *device)
-{
-	fixture_of(device)->backend = NULL;
-	fixture_of(device)->stops++;
-}
-
 void pty_fixture_init(struct pty_fixture *f, size_t output_bytes, size_t input_bytes)
 {
 	memset(f, 0, sizeof(*f));
-	f->loop = turning_loop();
-	f->bytes[0] = malloc(output_bytes);
-	f->bytes[1] = malloc(input_bytes);
-	byte_ring_init(&f->output.port.output, &f->states[0], f->bytes[0], output_bytes);
-	byte_ring_init(&f->output.port.input, &f->states[1], f->bytes[1], input_bytes);
-	f->device = (struct backend_device){
-	    .pump = on_pump,
-	    .stopped = on_stopped,
-	    .resized = on_resized,
-	    .attended = on_attended,
-	};
-	f->output.port.device = &f->device;
-	f->output.port.name = "test";
-	watched_scope_init(&f->scope, f->loop);
-	output_init(&f->output, &f->scope.scope);
+	backend_fixture_init(&f->base, output_bytes, input_bytes);
 	snprintf(f->folder, sizeof(f->folder), "/tmp/unit-pty-XXXXXX");
 	if (!mkdtemp(f->folder))
 		support_die("can't make a folder");
@@ -68,7 +28,8 @@ void pty_fixture_start(struct pty_fixture *f, mode_t mode, gid_t group)
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		support_die("no pipe");
 	dup2(ends[1], STDERR_FILENO);
-	f->result = pty_new(&f->backend, f->loop, &f->output.port, f->link, mode, group);
+	f->result =
+	    pty_new(&f->base.backend, f->base.loop, &f->base.output.port, f->link, mode, group);
 	dup2(saved, STDERR_FILENO);
 	n = read(ends[0], f->error, sizeof(f->error) - 1);
 	f->error[MAX(n, 0)] = '\0';
@@ -83,28 +44,21 @@ void pty_fixture_set_up(struct pty_fixture *f, size_t output_bytes, size_t input
 	pty_fixture_start(f, 0600, (gid_t)-1);
 	if (f->result < 0)
 		support_die("no pseudo terminal: %s", f->error);
-	turn_some(f->loop);
+	turn_some(f->base.loop);
 }
 
 void pty_fixture_stop(struct pty_fixture *f)
 {
-	if (!f->backend)
+	if (!f->base.backend)
 		return;
-	f->stops = 0;
-	f->backend->ops->stop(f->backend);
-	turn_until(f->loop, !f->backend);
-	turn_some(f->loop);
-	if (f->stops != 1)
-		support_die("stopped %u times", f->stops);
+	f->base.stops = 0;
+	backend_fixture_stop(&f->base);
 }
 
 void pty_fixture_tear_down(struct pty_fixture *f)
 {
 	pty_fixture_stop(f);
-	watched_scope_end(&f->scope);
-	loop_free(f->loop);
-	free(f->bytes[0]);
-	free(f->bytes[1]);
+	backend_fixture_free(&f->base);
 	if (rmdir(f->folder) < 0)
 		support_die("something is left in the folder: %s", strerror(errno));
 }
@@ -122,27 +76,18 @@ int pty_join(struct pty_fixture *f)
 {
 	int fd = pty_open(f);
 
-	turn_until(f->loop, !list_empty(&f->output.readers));
+	turn_until(f->base.loop, !list_empty(&f->base.output.readers));
 	return fd;
 }
 
 size_t pty_guest_writes(struct pty_fixture *f, uint64_t pos, size_t len)
 {
-	size_t done = 0;
+	uint8_t *bytes = malloc(len + 1);
+	size_t done;
 
-	while (done < len) {
-		size_t room = f->output.port.room(&f->output.port, 1);
-		size_t n = MIN(room, MIN(len - done, f->output.port.output.size));
-		uint8_t *bytes = malloc(n + 1);
-
-		support_fill_pattern(bytes, n, pos + done);
-		byte_ring_overwrite(&f->output.port.output, bytes, n);
-		free(bytes);
-		if (n == 0)
-			break;
-		done += n;
-	}
-	output_wake(&f->output);
+	support_fill_pattern(bytes, len, pos);
+	done = backend_guest_writes(&f->base, bytes, len);
+	free(bytes);
 	return done;
 }
 
@@ -152,8 +97,8 @@ static void expect(struct pty_fixture *f, int slave, const uint8_t *expected, si
 	size_t done = 0;
 	ssize_t n;
 
-	turn_until(f->loop, (n = read(slave, got + done, len - done), done += n > 0 ? (size_t)n : 0,
-	                     done == len));
+	turn_until(f->base.loop, (n = read(slave, got + done, len - done),
+	                          done += n > 0 ? (size_t)n : 0, done == len));
 	for (size_t i = 0; i < len; i++) {
 		if (got[i] != expected[i])
 			support_die("byte %zu of %zu is %#x, not %#x", i, len, got[i], expected[i]);
@@ -177,12 +122,12 @@ void pty_expect_text(struct pty_fixture *f, int slave, const char *text)
 
 void pty_expect_input(struct pty_fixture *f, const char *text)
 {
-	struct byte_ring *input = &f->output.port.input;
+	struct byte_ring *input = &f->base.output.port.input;
 	size_t len = strlen(text);
 	char *got = calloc(1, len + 1);
 
-	turn_until(f->loop, byte_ring_used(input) >= len);
-	turn_some(f->loop);
+	turn_until(f->base.loop, byte_ring_used(input) >= len);
+	turn_some(f->base.loop);
 	if (byte_ring_used(input) != len)
 		support_die("%zu bytes of input, not %zu", byte_ring_used(input), len);
 	byte_ring_get(input, got, len);
@@ -193,7 +138,7 @@ void pty_expect_input(struct pty_fixture *f, const char *text)
 
 void pty_let_pass(struct pty_fixture *f, uint64_t ms)
 {
-	uint64_t until = loop_now_ms(f->loop) + ms;
+	uint64_t until = loop_now_ms(f->base.loop) + ms;
 
-	turn_until(f->loop, loop_now_ms(f->loop) >= until);
+	turn_until(f->base.loop, loop_now_ms(f->base.loop) >= until);
 }

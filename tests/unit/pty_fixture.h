@@ -6,24 +6,16 @@
 #ifndef PTY_FIXTURE_H
 #define PTY_FIXTURE_H
 
-#include "backends/output.h"
+#include "backend_fixture.h"
 #include "backends/pty.h"
-#include "turning.h"
 
 #include <sys/types.h>
 
 struct pty_fixture {
-	struct loop *loop;
-	struct output output; /* with the port */
-	struct watched_scope scope;
-	struct backend_device device;
-	struct backend *backend; /* NULL once it has stopped, or if it couldn't start */
-	struct byte_ring_state states[2];
-	uint8_t *bytes[2]; /* of output and input */
+	struct backend_fixture base; /* its backend is NULL, too, if it couldn't start */
 	char folder[32], link[48];
 	int result;      /* of pty_new() */
 	char error[256]; /* what it has logged */
-	unsigned int pumps, stops, resizes;
 };
 
 /* A folder of its own, for the link; nothing is there yet. Sizes are powers of two. */
