@@ -71,3 +71,36 @@ void experiment_add_usage(struct result *result, const struct process_usage *usa
 	result_add(result, METRIC_WAITS, (double)usage->voluntary / seconds);
 	result_add(result, METRIC_PREEMPTED, (double)usage->involuntary / seconds);
 }
+
+void experiment_run_sizes(struct bench *bench, const char *name, const char *title,
+                          void (*measure_floor)(struct experiment *experiment,
+                                                struct result *result),
+                          void (*measure)(struct experiment *experiment,
+                                          const struct target *target, struct result *result))
+{
+	report_begin(bench->report, name, title);
+	for (unsigned int i = 0; i < bench->sizes; i++) {
+		struct experiment experiment = {
+		    .bench = bench,
+		    .size = bench->size[i],
+		    .measure_floor = measure_floor,
+		    .measure = measure,
+		};
+
+		snprintf(experiment.variant, sizeof(experiment.variant), "%s",
+		         experiment_size_name(bench->size[i]));
+		experiment_run(&experiment);
+	}
+	report_end(bench->report);
+}
+
+void experiment_add_stream(struct experiment *experiment, struct result *result,
+                           const struct stream *stream)
+{
+	result_add(result, METRIC_RATE, stream->rate);
+	result_add(result, METRIC_BUFFERS, stream->rate / experiment->size);
+	result_add(result, METRIC_FLOOR, stream->rate / experiment->floor);
+	result_add(result, METRIC_FLOOR_32K, stream->rate / experiment->floor_32k);
+	result_add(result, METRIC_KICKS, stream->kicks);
+	experiment_add_usage(result, &stream->usage, stream->bytes, 0, stream->window);
+}

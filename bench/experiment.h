@@ -9,6 +9,7 @@
 
 #include "bench.h"
 #include "process.h"
+#include "stream.h"
 
 struct experiment {
 	struct bench *bench;
@@ -26,6 +27,13 @@ struct experiment {
 
 void experiment_run(struct experiment *experiment);
 
+/* The scenario `name` that is one experiment for each of the bench's sizes of buffers. */
+void experiment_run_sizes(struct bench *bench, const char *name, const char *title,
+                          void (*measure_floor)(struct experiment *experiment,
+                                                struct result *result),
+                          void (*measure)(struct experiment *experiment,
+                                          const struct target *target, struct result *result));
+
 /* "16 B", "4 KiB". Valid till the next call. */
 const char *experiment_size_name(uint32_t size);
 
@@ -37,5 +45,9 @@ void experiment_add_times(struct experiment *experiment, struct result *result,
  * Nothing if that is unknown. */
 void experiment_add_usage(struct result *result, const struct process_usage *usage, double bytes,
                           double operations, double seconds);
+
+/* Adds what a stream of buffers gave, with its ratios to the floors, and what the backend used. */
+void experiment_add_stream(struct experiment *experiment, struct result *result,
+                           const struct stream *stream);
 
 #endif

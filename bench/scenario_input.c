@@ -7,8 +7,6 @@
  * with receives of the same size, "x 32K" to one with receives of 32 KiB. "kbuf/s" assumes full
  * buffers.
  */
-#include <stdio.h>
-
 #include "experiment.h"
 #include "floors.h"
 #include "stream.h"
@@ -49,30 +47,11 @@ static void measure(struct experiment *experiment, const struct target *target,
 	guest_stop(&guest);
 	backend_stop(&backend);
 
-	result_add(result, METRIC_RATE, stream.rate);
-	result_add(result, METRIC_BUFFERS, stream.rate / experiment->size);
-	result_add(result, METRIC_FLOOR, stream.rate / experiment->floor);
-	result_add(result, METRIC_FLOOR_32K, stream.rate / experiment->floor_32k);
-	result_add(result, METRIC_KICKS, stream.kicks);
-	experiment_add_usage(result, &stream.usage, stream.bytes, 0, stream.window);
+	experiment_add_stream(experiment, result, &stream);
 }
 
 void scenario_input(struct bench *bench)
 {
-	unsigned int i;
-
-	report_begin(bench->report, "input", "client to guest, receive buffers posted deep");
-	for (i = 0; i < bench->sizes; i++) {
-		struct experiment experiment = {
-		    .bench = bench,
-		    .size = bench->size[i],
-		    .measure_floor = measure_floor,
-		    .measure = measure,
-		};
-
-		snprintf(experiment.variant, sizeof(experiment.variant), "%s",
-		         experiment_size_name(bench->size[i]));
-		experiment_run(&experiment);
-	}
-	report_end(bench->report);
+	experiment_run_sizes(bench, "input", "client to guest, receive buffers posted deep",
+	                     measure_floor, measure);
 }

@@ -9,8 +9,6 @@
  * It doesn't say what a guest's own driver can do: Linux's hvc sends 16 bytes at a time and waits
  * (scenario hvc).
  */
-#include <stdio.h>
-
 #include "experiment.h"
 #include "floors.h"
 #include "stream.h"
@@ -56,30 +54,11 @@ static void measure(struct experiment *experiment, const struct target *target,
 
 	if (bench_missed(experiment->bench, experiment->variant, client.missed))
 		return;
-	result_add(result, METRIC_RATE, stream.rate);
-	result_add(result, METRIC_BUFFERS, stream.rate / experiment->size);
-	result_add(result, METRIC_FLOOR, stream.rate / experiment->floor);
-	result_add(result, METRIC_FLOOR_32K, stream.rate / experiment->floor_32k);
-	result_add(result, METRIC_KICKS, stream.kicks);
-	experiment_add_usage(result, &stream.usage, stream.bytes, 0, stream.window);
+	experiment_add_stream(experiment, result, &stream);
 }
 
 void scenario_output(struct bench *bench)
 {
-	unsigned int i;
-
-	report_begin(bench->report, "output", "guest to client, buffers queued deep");
-	for (i = 0; i < bench->sizes; i++) {
-		struct experiment experiment = {
-		    .bench = bench,
-		    .size = bench->size[i],
-		    .measure_floor = measure_floor,
-		    .measure = measure,
-		};
-
-		snprintf(experiment.variant, sizeof(experiment.variant), "%s",
-		         experiment_size_name(bench->size[i]));
-		experiment_run(&experiment);
-	}
-	report_end(bench->report);
+	experiment_run_sizes(bench, "output", "guest to client, buffers queued deep", measure_floor,
+	                     measure);
 }
