@@ -43,6 +43,7 @@ struct bench {
 	struct virtq vrings[VRINGS];
 	struct console console;
 	struct console_record console_record;
+	struct gmem_region regions[GMEM_REGIONS_MAX];
 	struct console_port console_ports[PORTS];
 	struct people people[PORTS];
 	int kick[VRINGS], call[VRINGS], err[VRINGS], backend_req;
@@ -233,6 +234,7 @@ static const struct session_ops ops = {
 static void bench_init(struct bench *bench)
 {
 	static const struct request_limits limits = {.vrings = VRINGS, .vring_size = 1024};
+	struct session_place place;
 
 	memset(bench, 0, sizeof(*bench));
 	bench->record = calloc(1, session_record_size(VRINGS));
@@ -241,7 +243,8 @@ static void bench_init(struct bench *bench)
 	for (unsigned int i = 0; i < VRINGS; i++)
 		bench->kick[i] = bench->call[i] = bench->err[i] = -1;
 	bench->backend_req = -1;
-	session_init(&bench->session, &ops, bench->record, bench->vrings, &limits, CONSOLE_FEATURES,
+	place = (struct session_place){bench->record, bench->regions, 1};
+	session_init(&bench->session, &ops, &place, bench->vrings, &limits, CONSOLE_FEATURES,
 	             CONSOLE_CONFIG_FEATURES);
 	console_init(&bench->console, &bench->console_record, bench->vrings, bench->console_ports,
 	             PORTS);

@@ -38,7 +38,7 @@ struct daemon_guest {
 struct daemon {
 	const struct config *config;
 	struct arena arena;
-	uint8_t *next_record; /* of the guest that is made next, in the arena */
+	struct guest_place next_place; /* of the guest that is made next, in the arena */
 	struct loop *loop;
 	struct loop_scope scope;
 	struct loop_op signals;
@@ -235,20 +235,26 @@ static void raise_fd_limit(const struct config *config)
 
 static int make_arena(struct daemon *daemon)
 {
+	unsigned int guests = daemon->config->guests_count;
+	size_t regions = guests * GMEM_REGIONS_MAX * sizeof(struct gmem_region);
 	size_t records = 0, rings = 0;
 	int r;
 
-	for (unsigned int i = 0; i < daemon->config->guests_count; i++) {
+	for (unsigned int i = 0; i < guests; i++) {
 		records += guest_record_size(&daemon->config->guests[i]);
 		rings += guest_arena_size(&daemon->config->guests[i]);
 	}
-	r = arena_init(&daemon->arena, arena_round(records) + rings);
-	if (r < 0)
-		log_error("no memory for the kept output of %u guests: %s",
-		          daemon->config->guests_count, strerror(-r));
-	else
-		daemon->next_record = arena_take(&daemon->arena, records);
-	return r;
+	r = arena_init(&daemon->arena, arena_round(records) + arena_round(regions) + rings);
+	if (r < 0) {
+		log_error("no memory for the kept output of %u guests: %s", guests, strerror(-r));
+		return r;
+	}
+	daemon->next_place = (struct guest_place){
+	    .record = arena_take(&daemon->arena, records),
+	    .regions = arena_take(&daemon->arena, regions),
+	    .stride = guests,
+	};
+	return 0;
 }
 
 /*
@@ -348,11 +354,12 @@ static int start_guest(struct daemon *daemon, unsigned int i)
 	int listen_fd, connected_fd, r;
 
 	daemon->guests[i].daemon = daemon;
-	r = guest_init(guest, &guest_ops, daemon->loop, daemon->next_record, &daemon->arena, config,
+	r = guest_init(guest, &guest_ops, daemon->loop, &daemon->next_place, &daemon->arena, config,
 	               i);
 	if (r < 0)
 		return r;
-	daemon->next_record += guest_record_size(config);
+	daemon->next_place.record += guest_record_size(config);
+	daemon->next_place.regions++;
 	daemon->started++;
 	r = find_frontends(daemon, i, &listen_fd, &connected_fd);
 	return r < 0 ? r : guest_start(guest, listen_fd, connected_fd);

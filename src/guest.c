@@ -158,21 +158,21 @@ unsigned int guest_fds(const struct guest_config *config)
 	return fds;
 }
 
-static struct session_record *session_record_of(struct guest_record *record,
-                                                const struct guest_config *config)
-{
-	return (struct session_record *)(void *)&record->rings[config->max_ports];
-}
-
 static uint64_t features_of(const struct guest_config *config)
 {
 	return config->multiport ? CONSOLE_FEATURES
 	                         : CONSOLE_FEATURES & ~(1ull << VIRTIO_CONSOLE_F_MULTIPORT);
 }
 
-static void init_guest(struct guest *guest, struct guest_record *record, struct arena *arena)
+static void init_guest(struct guest *guest, const struct guest_place *place, struct arena *arena)
 {
 	const struct guest_config *config = guest->config;
+	struct guest_record *record = (struct guest_record *)(void *)place->record;
+	struct session_place session = {
+	    .record = (struct session_record *)(void *)(place->record + rings_end(config)),
+	    .regions = place->regions,
+	    .stride = place->stride,
+	};
 	struct request_limits limits = {
 	    .vrings = guest->vrings_count,
 	    .vring_size = config->max_queue_size,
@@ -184,8 +184,8 @@ static void init_guest(struct guest *guest, struct guest_record *record, struct 
 		                   record->rings[i]);
 	}
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
-	session_init(&guest->session, &guest_device_ops, session_record_of(record, config),
-	             guest->virtqs, &limits, features_of(config), CONSOLE_CONFIG_FEATURES);
+	session_init(&guest->session, &guest_device_ops, &session, guest->virtqs, &limits,
+	             features_of(config), CONSOLE_CONFIG_FEATURES);
 	console_init(&guest->console, &record->console, guest->virtqs, guest->console_ports,
 	             config->max_ports);
 	guest->console.rows_first = config->resize_rows_first;
@@ -218,8 +218,9 @@ void guest_deinit(struct guest *guest)
 	guest->vrings = NULL;
 }
 
-int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop, void *record,
-               struct arena *arena, const struct guest_config *config, unsigned int index)
+int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+               const struct guest_place *place, struct arena *arena,
+               const struct guest_config *config, unsigned int index)
 {
 	int r;
 
@@ -235,7 +236,7 @@ int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *lo
 	if (r < 0)
 		guest_deinit(guest);
 	else
-		init_guest(guest, record, arena);
+		init_guest(guest, place, arena);
 	return r;
 }
 

@@ -89,9 +89,15 @@ struct guest {
 };
 
 /*
- * What must outlive the process, in bytes: a guest's record, which lies in the arena among those of
- * the other guests, and the room for its rings there.
+ * What must outlive the process: a guest's record and its memory regions, which lie in the arena
+ * among those of the other guests, and the room for its rings there. Sizes are in bytes.
  */
+struct guest_place {
+	uint8_t *record;
+	struct gmem_region *regions; /* as in struct session_place */
+	size_t stride;
+};
+
 size_t guest_record_size(const struct guest_config *config);
 size_t guest_arena_size(const struct guest_config *config);
 
@@ -102,11 +108,12 @@ size_t guest_arena_size(const struct guest_config *config);
 unsigned int guest_fds(const struct guest_config *config);
 
 /*
- * Makes guest number `index`, whose record is at `record`, and which takes the room for its rings
- * in the arena. Returns 0 or -errno, having logged the cause; then there is nothing to undo.
+ * Makes guest number `index`, whose record is at `place`, and which takes the room for its rings in
+ * the arena. Returns 0 or -errno, having logged the cause; then there is nothing to undo.
  */
-int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop, void *record,
-               struct arena *arena, const struct guest_config *config, unsigned int index);
+int guest_init(struct guest *guest, const struct guest_ops *ops, struct loop *loop,
+               const struct guest_place *place, struct arena *arena,
+               const struct guest_config *config, unsigned int index);
 
 /* It has stopped, or was never started. May be called again, and for a zeroed one. */
 void guest_deinit(struct guest *guest);

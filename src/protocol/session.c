@@ -33,12 +33,14 @@ size_t session_record_size(unsigned int vrings)
 }
 
 void session_init(struct session *session, const struct session_ops *ops,
-                  struct session_record *record, struct virtq *vrings,
+                  const struct session_place *place, struct virtq *vrings,
                   const struct request_limits *limits, uint64_t device_features,
                   uint64_t config_features)
 {
 	session->ops = ops;
-	session->record = record;
+	session->record = place->record;
+	session->regions = place->regions;
+	session->regions_stride = place->stride;
 	session->vrings = vrings;
 	session->limits = *limits;
 	session->device_features = device_features;
@@ -46,7 +48,7 @@ void session_init(struct session *session, const struct session_ops *ops,
 	gmem_init(&session->memory);
 	dirty_log_init(&session->log);
 	for (unsigned int i = 0; i < limits->vrings; i++)
-		virtq_init(&vrings[i], &session->memory, &record->vrings[i].state);
+		virtq_init(&vrings[i], &session->memory, &place->record->vrings[i].state);
 }
 
 bool session_has(const struct session *session, unsigned int protocol_feature)

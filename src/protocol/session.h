@@ -73,8 +73,7 @@ struct session_record {
 	uint64_t features;
 	uint64_t protocol_features;
 	bool protocol_features_set;
-	uint32_t regions_count;
-	struct gmem_region regions[GMEM_REGIONS_MAX];
+	uint32_t regions_count;    /* of those of its session_place */
 	struct dirty_log_area log; /* of size 0: none */
 	struct session_vring_record vrings[];
 };
@@ -82,9 +81,22 @@ struct session_record {
 /* The bytes of a record for `vrings` vrings. */
 size_t session_record_size(unsigned int vrings);
 
+/*
+ * Where that lies: the record, and its regions, GMEM_REGIONS_MAX of them. Region i is at
+ * regions[i * stride], so that several sessions' first regions can lie side by side, then their
+ * second ones, and so on: most have two, and the rows behind those are never touched.
+ */
+struct session_place {
+	struct session_record *record;
+	struct gmem_region *regions;
+	size_t stride;
+};
+
 struct session {
 	const struct session_ops *ops;
 	struct session_record *record;
+	struct gmem_region *regions; /* see session_place */
+	size_t regions_stride;
 	struct request_limits limits;
 	uint64_t device_features;
 	uint64_t config_features; /* those of them that a driver uses through configuration space */
@@ -102,12 +114,12 @@ struct session_reply {
 };
 
 /*
- * Begins with a zeroed record. `vrings` are limits->vrings virtqueues of the owner's.
+ * Begins with a zeroed record at `place`. `vrings` are limits->vrings virtqueues of the owner's.
  * `device_features` are those offered besides the protocol's own; those that are `config_features`
  * as well need CONFIG, and are withdrawn when the frontend doesn't take it.
  */
 void session_init(struct session *session, const struct session_ops *ops,
-                  struct session_record *record, struct virtq *vrings,
+                  const struct session_place *place, struct virtq *vrings,
                   const struct request_limits *limits, uint64_t device_features,
                   uint64_t config_features);
 

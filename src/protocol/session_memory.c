@@ -20,7 +20,7 @@ static void record_memory(struct session *session)
 
 	record->regions_count = session->memory.count;
 	for (unsigned int i = 0; i < session->memory.count; i++)
-		record->regions[i] = session->memory.mappings[i].region;
+		session->regions[i * session->regions_stride] = session->memory.mappings[i].region;
 }
 
 HANDLER(set_mem_table)

@@ -174,12 +174,17 @@ static void connect_frontend(struct bed_guest *guest)
 static int init_guest(struct bed_guest *guest, unsigned int index)
 {
 	size_t record = guest_record_size(&guest->config);
-	int r = arena_init(&guest->arena, arena_round(record) + guest_arena_size(&guest->config));
+	size_t regions = GMEM_REGIONS_MAX * sizeof(struct gmem_region);
+	struct guest_place place = {.stride = 1};
+	int r = arena_init(&guest->arena, arena_round(record) + arena_round(regions) +
+	                                      guest_arena_size(&guest->config));
 
 	if (r < 0)
 		return r;
-	return guest_init(guest->guest, &guest_ops, guest->bed->loop,
-	                  arena_take(&guest->arena, record), &guest->arena, &guest->config, index);
+	place.record = arena_take(&guest->arena, record);
+	place.regions = arena_take(&guest->arena, regions);
+	return guest_init(guest->guest, &guest_ops, guest->bed->loop, &place, &guest->arena,
+	                  &guest->config, index);
 }
 
 static void start_guest(struct bed_guest *guest, bool listens)

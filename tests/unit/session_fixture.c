@@ -133,15 +133,17 @@ static const struct session_ops ops = {
 void session_fixture_init(struct session_fixture *f)
 {
 	static const struct request_limits limits = {.vrings = SESSION_VRINGS, .vring_size = 1024};
+	struct session_place place;
 
 	memset(f, 0, sizeof(*f));
 	f->record = calloc(1, session_record_size(SESSION_VRINGS));
+	place = (struct session_place){f->record, f->regions, SESSION_REGIONS_STRIDE};
 	for (unsigned int i = 0; i < SESSION_VRINGS; i++)
 		f->kick[i] = f->call[i] = f->err[i] = -1;
 	f->backend_req = f->log_call = -1;
 	guest_memory_init(&f->memory);
 	driver_queue_init(&f->driver, NULL, &f->memory, 1, SESSION_RING_SIZE, 0);
-	session_init(&f->session, &ops, f->record, f->vrings, &limits, SESSION_DEVICE_FEATURES,
+	session_init(&f->session, &ops, &place, f->vrings, &limits, SESSION_DEVICE_FEATURES,
 	             SESSION_CONFIG_FEATURES);
 }
 

@@ -11,6 +11,8 @@
 #include "protocol/session.h"
 
 #define SESSION_VRINGS 4u
+/* Regions of so many sessions would lie side by side. */
+#define SESSION_REGIONS_STRIDE 3u
 #define SESSION_DEVICE_FEATURES                                                                    \
 	(1ull << 0 | 1ull << 2 | 1ull << 28 | 1ull << 29 | 1ull << 32 | 1ull << 35)
 #define SESSION_CONFIG_FEATURES (1ull << 0 | 1ull << 2)
@@ -19,6 +21,7 @@
 struct session_fixture {
 	struct session session;
 	struct session_record *record;
+	struct gmem_region regions[GMEM_REGIONS_MAX * SESSION_REGIONS_STRIDE];
 	struct virtq vrings[SESSION_VRINGS];
 	struct guest_memory memory;
 	struct driver_queue driver; /* vring 1's */

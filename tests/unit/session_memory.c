@@ -180,12 +180,19 @@ TEST(regions_may_be_added_up_to_the_slots_that_are_told)
 
 TEST(the_record_has_the_regions_as_they_were_told)
 {
+	static const struct gmem_region none;
+
 	set_up();
 	for (unsigned int i = 0; i < 3; i++) {
-		assert_same(f.record->regions[i].guest_addr, f.memory.region[i].gpa);
-		assert_same(f.record->regions[i].user_addr, f.memory.region[i].uva);
-		assert_same(f.record->regions[i].size, f.memory.region[i].size);
-		assert_same(f.record->regions[i].mmap_offset, f.memory.region[i].offset);
+		const struct gmem_region *row = &f.regions[i * SESSION_REGIONS_STRIDE];
+
+		assert_same(row->guest_addr, f.memory.region[i].gpa);
+		assert_same(row->user_addr, f.memory.region[i].uva);
+		assert_same(row->size, f.memory.region[i].size);
+		assert_same(row->mmap_offset, f.memory.region[i].offset);
+		/* Other sessions' places in that row. */
+		for (unsigned int k = 1; k < SESSION_REGIONS_STRIDE; k++)
+			assert_memory_equal(&row[k], &none, sizeof(none));
 	}
 	tear_down();
 }
