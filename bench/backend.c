@@ -148,7 +148,7 @@ static void spawn(struct backend *backend, const char *extra)
 	unsigned int i;
 
 	snprintf(backend->folder, sizeof(backend->folder), "%s/vhost-user-bench-XXXXXX",
-	         access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+	         machine_folder());
 	if (!mkdtemp(backend->folder))
 		support_die("a folder for sockets: %s", strerror(errno));
 	snprintf(backend->socket_prefix, sizeof(backend->socket_prefix), "%s/con", backend->folder);

@@ -27,6 +27,7 @@ struct floor {
 	int here[TEE_MAX], there[TEE_MAX]; /* connected TCP sockets; or pipe ends */
 	unsigned int connections;
 	int pipe[2];
+	int log;        /* a file, or -1 */
 	int kick, call; /* eventfds: to the other side, back */
 	uint32_t size;
 	uint64_t count;
@@ -69,6 +70,7 @@ static void floor_init(struct floor *floor, unsigned int connections)
 	unsigned int i;
 
 	memset(floor, 0, sizeof(*floor));
+	floor->log = -1;
 	floor->connections = connections;
 	for (i = 0; i < connections; i++)
 		connect_pair(&floor->here[i], &floor->there[i]);
@@ -90,6 +92,7 @@ static void floor_deinit(struct floor *floor)
 	close(floor->call);
 	close(floor->pipe[0]);
 	close(floor->pipe[1]);
+	close(floor->log);
 }
 
 static pthread_t start_other(void *(*run)(void *floor), struct floor *floor)
@@ -208,9 +211,12 @@ static void *copy_to_all(void *arg)
 	ssize_t n;
 
 	machine_pin(0, MACHINE_BACKEND);
-	while ((n = read(floor->pipe[0], piece, sizeof(piece))) > 0)
+	while ((n = read(floor->pipe[0], piece, sizeof(piece))) > 0) {
+		if (floor->log >= 0)
+			check(write(floor->log, piece, (size_t)n) == n, "write to a log");
 		for (i = 0; i < floor->connections; i++)
 			send_all(floor->there[i], piece, (size_t)n);
+	}
 	return NULL;
 }
 
@@ -236,7 +242,7 @@ static void feed_pipe(int pipe, struct pattern *pattern)
 		pattern_advance(pattern, (uint32_t)n);
 }
 
-double floor_tee(unsigned int clients, double seconds)
+double floor_tee(unsigned int clients, bool log, double seconds)
 {
 	struct client client[TEE_MAX] = {0};
 	struct stream_window window;
@@ -249,6 +255,11 @@ double floor_tee(unsigned int clients, double seconds)
 	floor_init(&floor, clients);
 	for (i = 0; i < clients; i++)
 		client[i].sock = floor.here[i];
+	if (log) {
+		floor.log =
+		    open(machine_folder(), O_TMPFILE | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+		check(floor.log >= 0, machine_folder());
+	}
 	fcntl(floor.pipe[1], F_SETFL, O_NONBLOCK);
 	other = start_other(copy_to_all, &floor);
 	stream_window_init(&window, seconds);

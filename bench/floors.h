@@ -8,6 +8,7 @@
 
 #include "series.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* TCP loopback, bytes a second: the other thread makes each piece of `size` bytes and sends it,
@@ -32,7 +33,8 @@ void floor_keystroke(struct histogram *times, uint64_t count);
 void floor_memory(struct histogram *times, uint64_t count);
 
 /* As tee(1): the other thread reads 32 KiB pieces from a pipe that this one feeds and writes each
- * to `clients` TCP connections; bytes a second at the slowest. */
-double floor_tee(unsigned int clients, double seconds);
+ * to `clients` TCP connections and, with `log`, to a new file in machine_folder(); bytes a second
+ * at the slowest client. */
+double floor_tee(unsigned int clients, bool log, double seconds);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 static int processor[2];
 static int processors;
@@ -95,6 +96,11 @@ static void read_congestion(char *ret_name, size_t room)
 	ret_name[strcspn(ret_name, "\n")] = '\0';
 	if (file)
 		fclose(file);
+}
+
+const char *machine_folder(void)
+{
+	return access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
 }
 
 const char *machine_describe(void)

@@ -49,6 +49,9 @@ void machine_pin(pid_t thread, enum machine_side side);
 /* Raises the limit of open files to `wanted` if allowed; what it is then. */
 uint64_t machine_raise_files(uint64_t wanted);
 
+/* Where files are in memory, if there is such a place: /dev/shm, else /tmp. */
+const char *machine_folder(void);
+
 /* One line: processors, kernel, who runs where. Valid till the next call. */
 const char *machine_describe(void);
 

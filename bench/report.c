@@ -31,6 +31,7 @@ static const struct {
     [METRIC_FLOOR] = {"to_floor", "x floor", 1, 3},
     [METRIC_FLOOR_32K] = {"to_floor_32k", "x 32K", 1, 3},
     [METRIC_PLAIN] = {"to_plain", "x plain", 1, 3},
+    [METRIC_ON_TOP] = {"seconds_per_gib_on_top", "+ s/GiB", 1, 3},
     [METRIC_P50] = {"p50_ns", "p50 us", 1e3, 2},
     [METRIC_P99] = {"p99_ns", "p99 us", 1e3, 2},
     [METRIC_P999] = {"p999_ns", "p99.9 us", 1e3, 2},

@@ -15,6 +15,7 @@ enum metric {
 	METRIC_FLOOR,         /* ratio to the floor of the same size */
 	METRIC_FLOOR_32K,     /* ratio to TCP loopback with 32 KiB sends */
 	METRIC_PLAIN,         /* ratio to the plain run next to it */
+	METRIC_ON_TOP,        /* seconds a GiB takes longer than in that run */
 	METRIC_P50,           /* ns */
 	METRIC_P99,           /* ns */
 	METRIC_P999,          /* ns */

@@ -4,8 +4,9 @@
  * disk is measured), a second client. Output in buffers of 4 KiB, queued deep; each run next to a
  * plain one, which "x plain" is the ratio to. The rate is what the slowest client gets.
  *
- * What a second client has to cost is shown by a plain tee: a thread that reads pieces from a pipe
- * and writes each to one or two TCP connections.
+ * What a second client or a log has to cost is shown by a plain tee: a thread that reads pieces
+ * from a pipe and writes each to one TCP connection, and to a second one or to a file in the same
+ * place.
  */
 #include <stdio.h>
 
@@ -21,21 +22,36 @@ struct way {
 	const char *name;
 	const char *extra; /* options; NULL: none */
 	unsigned int clients;
+	bool tee; /* a tee can do that */
 };
 
 static const struct way ways[] = {
-    {"plain", NULL, 1},
-    {"telnet", "--tcp-protocol=telnet", 1},
-    {"log", "--log-file={socket}.log", 1},
-    {"second client", NULL, 2},
+    {"plain", NULL, 1, true},
+    {"telnet", "--tcp-protocol=telnet", 1, false},
+    {"log", "--log-file={socket}.log", 1, true},
+    {"second client", NULL, 2, true},
 };
+
+/* Next to a plain run. */
+static void add_cost(struct result *result, double plain, double rate)
+{
+	const double gib = 1u << 30;
+
+	result_add(result, METRIC_PLAIN, rate / plain);
+	result_add(result, METRIC_ON_TOP, gib / rate - gib / plain);
+}
+
+static double seconds_of(const struct bench *bench)
+{
+	return bench->seconds < 0.5 ? bench->seconds : 0.5; /* the log's memory */
+}
 
 static double measure_rate(struct bench *bench, const struct target *target, const struct way *way,
                            struct result *result)
 {
 	struct guest_shape shape = guest_shape(COST_BYTES, 4096, true);
 	struct stream stream = {
-	    .seconds = bench->seconds < 0.5 ? bench->seconds : 0.5, /* the log's memory */
+	    .seconds = seconds_of(bench),
 	    .size = COST_BYTES,
 	    .clients = way->clients,
 	};
@@ -80,20 +96,28 @@ static void measure_target(struct bench *bench, const struct target *target)
 		if (!i)
 			plain = rate;
 		else if (plain > 0 && rate > 0)
-			result_add(result, METRIC_PLAIN, rate / plain);
+			add_cost(result, plain, rate);
 	}
 }
 
 static void measure_tee(struct bench *bench)
 {
-	struct result *one = report_result(bench->report, "plain", "tee");
-	struct result *two = report_result(bench->report, "second client", "tee");
-	double rate_one = floor_tee(1, bench->seconds);
-	double rate_two = floor_tee(2, bench->seconds);
+	double plain = 0, rate;
+	unsigned int i;
 
-	result_add(one, METRIC_RATE, rate_one);
-	result_add(two, METRIC_RATE, rate_two);
-	result_add(two, METRIC_PLAIN, rate_two / rate_one);
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct result *result;
+
+		if (!ways[i].tee)
+			continue;
+		result = report_result(bench->report, ways[i].name, "tee");
+		rate = floor_tee(ways[i].clients, ways[i].extra != NULL, seconds_of(bench));
+		result_add(result, METRIC_RATE, rate);
+		if (!i)
+			plain = rate;
+		else
+			add_cost(result, plain, rate);
+	}
 }
 
 void scenario_cost(struct bench *bench)
