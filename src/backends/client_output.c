@@ -115,7 +115,7 @@ static void on_flush(struct loop_task *task)
 void client_wake(struct client *client)
 {
 	if (!client_is_closing(client) && !client->send.armed && !client_waits_for_room(client))
-		loop_flush(client->set->scope->loop, &client->flush);
+		reader_flush(&client->reader, &client->flush);
 }
 
 static void wake_reader(struct reader *reader)

@@ -39,7 +39,7 @@ static void wake_log(struct reader *reader)
 	struct logfile *log = container_of(reader, struct logfile, reader);
 
 	if (!log->scope.closing && !log->write.armed && !log->retry.op.armed)
-		loop_flush(log->scope.loop, &log->flush);
+		reader_flush(&log->reader, &log->flush);
 }
 
 /* Always for appending: whoever truncates the file under us must not find a hole in it. */

@@ -70,7 +70,7 @@ static void wake_nested(struct reader *reader)
 	struct nested *nested = container_of(reader, struct nested, reader);
 
 	if (!is_closing(nested) && !nested->write.armed && !nested->writable.armed)
-		loop_flush(nested->scope.loop, &nested->flush);
+		reader_flush(&nested->reader, &nested->flush);
 }
 
 /* A line of ours between the guest's, if there is room for it now. */

@@ -37,14 +37,22 @@ static void catch_up(struct reader *reader)
 	}
 }
 
-bool reader_pending(const struct reader *reader)
+uint64_t reader_pending(const struct reader *reader)
 {
-	return reader->pos < byte_ring_head(ring_of(reader->output));
+	return byte_ring_head(ring_of(reader->output)) - reader->pos;
 }
 
 bool reader_has_news(const struct reader *reader)
 {
-	return reader_pending(reader) || reader->missed > 0;
+	return reader_pending(reader) > 0 || reader->missed > 0;
+}
+
+void reader_flush(struct reader *reader, struct loop_task *flush)
+{
+	if (reader_pending(reader) >= OUTPUT_GATHER_BYTES)
+		loop_flush(loop_of(reader->output), flush);
+	else
+		loop_gather(loop_of(reader->output), flush);
 }
 
 /* Room. */

@@ -108,11 +108,18 @@ bool reader_has_gap(struct reader *reader);
 /* How many; it counts as told now. */
 uint64_t reader_take_gap(struct reader *reader);
 
-/* Whether there is anything to read. */
-bool reader_pending(const struct reader *reader);
+/* How many bytes there are to read. */
+uint64_t reader_pending(const struct reader *reader);
 
 /* Whether there is anything to tell: bytes, or that some are missing. */
 bool reader_has_news(const struct reader *reader);
+
+/*
+ * Has `flush` run, which sends what there is: soon, so that small pieces are gathered, or with
+ * OUTPUT_GATHER_BYTES and more at the end of this turn.
+ */
+#define OUTPUT_GATHER_BYTES (16u * 1024)
+void reader_flush(struct reader *reader, struct loop_task *flush);
 
 /* Up to `len` of the bytes to read next, in one or two pieces. Returns the number of pieces. */
 unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2]);

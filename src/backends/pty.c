@@ -64,7 +64,7 @@ static void wake_pty(struct reader *reader)
 	struct pty *pty = container_of(reader, struct pty, reader);
 
 	if (!is_closing(pty) && !pty->write.armed && !pty->writable.armed)
-		loop_flush(pty->scope.loop, &pty->flush);
+		reader_flush(&pty->reader, &pty->flush);
 }
 
 static bool is_beginning(const struct pty *pty)

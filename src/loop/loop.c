@@ -86,6 +86,7 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->backlog);
 	list_init(&loop->work);
 	list_init(&loop->flush);
+	list_init(&loop->gather);
 	list_init(&loop->drainers);
 	list_init(&loop->watches);
 	list_init(&loop->reliefs);
@@ -367,10 +368,12 @@ static void run_drainers(struct loop *loop)
 
 /* The turn. */
 
+/* What is gathered while there are watches has time. */
 static bool has_more_to_do(const struct loop *loop)
 {
 	return !list_empty(&loop->backlog) || !list_empty(&loop->work) ||
-	       !list_empty(&loop->flush) || !list_empty(&loop->drainers);
+	       !list_empty(&loop->flush) || !list_empty(&loop->drainers) ||
+	       (!list_empty(&loop->gather) && list_empty(&loop->watches));
 }
 
 static int submit(struct loop *loop, bool wait)
@@ -420,7 +423,7 @@ static void take_completions(struct loop *loop)
 /* What there is to submit goes first, and may be all: then the loop has a look before it sleeps. */
 static int submit_and_watch(struct loop *loop)
 {
-	int r = submit(loop, false);
+	int r = loop_exchange(loop);
 
 	if (r < 0 || io_uring_cq_ready(&loop->ring) > 0)
 		return r;

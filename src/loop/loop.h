@@ -64,6 +64,7 @@ struct loop_scope {
 struct loop_task {
 	loop_task_fn *fn;
 	struct list link;
+	bool gathers; /* it is in the queue of loop_gather() */
 };
 
 /*
@@ -155,13 +156,18 @@ void loop_task_init(struct loop_task *task, loop_task_fn *fn);
 /* Queues the task once, however often it is asked for. */
 void loop_work(struct loop *loop, struct loop_task *task);
 void loop_flush(struct loop *loop, struct loop_task *task);
+/*
+ * The same for small pieces: while there are watches, not more often than every LOOP_GATHER_NS, so
+ * that what comes until then is sent with it. A first piece doesn't wait. loop_flush() for the same
+ * task ends the waiting.
+ */
+void loop_gather(struct loop *loop, struct loop_task *task);
 /* Takes it out of the queue it is in, if any. */
 void loop_task_cancel(struct loop_task *task);
 
 /*
  * Before it sleeps, the loop looks at its watches again and again until none has had work for
  * LOOP_WATCH_NS; then it lets all of them rest. With more than LOOP_WATCHES_MAX it looks at none.
- * What such work flushes is sent at most every LOOP_GATHER_NS: small pieces are gathered.
  */
 #define LOOP_WATCH_NS    50000u
 #define LOOP_GATHER_NS   20000u

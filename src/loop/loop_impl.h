@@ -14,6 +14,7 @@ struct loop {
 	struct list backlog; /* ops that need an entry, to be armed or to be cancelled */
 	struct list work;
 	struct list flush;
+	struct list gather;
 	struct list drainers;
 	struct list watches;
 	struct list reliefs;
@@ -22,7 +23,7 @@ struct loop {
 	struct loop_timer shortage;
 	uint64_t now_ms;
 	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
-	uint64_t flushed_ns;          /* when flush tasks were run last */
+	uint64_t gathered_ns;         /* when gather tasks were run last */
 	uint64_t completions;
 	bool stopping;
 };
@@ -32,11 +33,14 @@ struct loop {
 /* Runs what is queued now; what that queues is for the next turn. */
 void loop_run_tasks(struct list *queue);
 
-/* Runs the flush tasks. */
+/* Runs the flush tasks, and the gather tasks if it is time. */
 void loop_flush_now(struct loop *loop, uint64_t now_ns);
 
 /* Nothing is watched any more. */
 void loop_let_rest(struct loop *loop);
+
+/* Hands over what is prepared without waiting; a system call only if it takes one. */
+int loop_exchange(struct loop *loop);
 
 /*
  * Works off what the watches find, as long as they find something soon enough and the kernel has

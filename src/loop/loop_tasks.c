@@ -11,6 +11,7 @@
 void loop_task_init(struct loop_task *task, loop_task_fn *fn)
 {
 	task->fn = fn;
+	task->gathers = false;
 	list_init(&task->link);
 }
 
@@ -22,12 +23,23 @@ void loop_work(struct loop *loop, struct loop_task *task)
 
 void loop_flush(struct loop *loop, struct loop_task *task)
 {
+	if (task->gathers)
+		loop_task_cancel(task);
 	if (list_empty(&task->link))
 		list_append(&loop->flush, &task->link);
 }
 
+void loop_gather(struct loop *loop, struct loop_task *task)
+{
+	if (!list_empty(&task->link))
+		return;
+	task->gathers = true;
+	list_append(&loop->gather, &task->link);
+}
+
 void loop_task_cancel(struct loop_task *task)
 {
+	task->gathers = false;
 	list_remove(&task->link);
 }
 
@@ -39,7 +51,7 @@ void loop_run_tasks(struct list *queue)
 	while (!list_empty(&due)) {
 		struct loop_task *task = container_of(due.next, struct loop_task, link);
 
-		list_remove(&task->link);
+		loop_task_cancel(task);
 		task->fn(task);
 	}
 }
@@ -94,17 +106,20 @@ static bool look(struct loop *loop, unsigned int *ret_count)
 
 void loop_flush_now(struct loop *loop, uint64_t now_ns)
 {
-	if (list_empty(&loop->flush))
-		return;
-	loop->flushed_ns = now_ns;
 	loop_run_tasks(&loop->flush);
+	if (list_empty(&loop->gather))
+		return;
+	if (!list_empty(&loop->watches) && now_ns - loop->gathered_ns < loop->gather_ns)
+		return;
+	loop->gathered_ns = now_ns;
+	loop_run_tasks(&loop->gather);
 }
 
 /*
  * Hands over what is prepared, and lets the kernel finish what it announces. That may be nothing:
  * an announcement can come late, for what was done meanwhile, and then stands until there is more.
  */
-static int exchange(struct loop *loop)
+int loop_exchange(struct loop *loop)
 {
 	unsigned int flags = IO_URING_READ_ONCE(*loop->ring.sq.kflags);
 	int r = 0;
@@ -130,9 +145,8 @@ int loop_watch_before_sleep(struct loop *loop)
 		}
 		if (count == 0 || count > LOOP_WATCHES_MAX)
 			break;
-		if (now - loop->flushed_ns >= loop->gather_ns)
-			loop_flush_now(loop, now);
-		r = exchange(loop);
+		loop_flush_now(loop, now);
+		r = loop_exchange(loop);
 		now = clock_now_ns();
 	}
 	if (io_uring_cq_ready(&loop->ring) == 0)

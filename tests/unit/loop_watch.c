@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "loop/eventfd.h"
 #include "loop/loop_impl.h"
 #include "turning.h"
 
@@ -27,13 +28,16 @@ struct source {
 	struct loop_task task, flush;
 	unsigned int finds, looks, works, flushes, rests;
 	unsigned int looks_at_flush;
-	bool rest_finds; /* there is work when it is to rest */
+	bool rest_finds;           /* there is work when it is to rest */
+	bool large;                /* what its work sends is */
+	struct eventfd_sink *call; /* signalled at each work, or NULL */
 };
 
 static struct {
 	struct loop *loop;
 	struct watched_scope scope;
 	struct loop_timer timer;
+	struct eventfd_sink call;
 	unsigned int expired;
 	struct source sources[LOOP_WATCHES_MAX + 1];
 } f;
@@ -69,8 +73,13 @@ static void on_work(struct loop_task *task)
 	struct source *source = container_of(task, struct source, task);
 
 	source->works++;
-	loop_flush(f.loop, &source->flush);
+	if (source->large)
+		loop_flush(f.loop, &source->flush);
+	else
+		loop_gather(f.loop, &source->flush);
 	loop_watch(f.loop, &source->watch);
+	if (source->call)
+		eventfd_sink_signal(source->call);
 }
 
 static void on_flush(struct loop_task *task)
@@ -106,11 +115,13 @@ static void set_up(void)
 	f.loop->watch_ns = f.loop->gather_ns = WATCH_NS;
 	watched_scope_init(&f.scope, f.loop);
 	loop_timer_init(&f.timer, &f.scope.scope, on_expired);
+	eventfd_sink_init(&f.call, &f.scope.scope);
 }
 
 static void tear_down(void)
 {
 	watched_scope_end(&f.scope);
+	eventfd_sink_deinit(&f.call);
 	loop_free(f.loop);
 }
 
@@ -180,11 +191,65 @@ TEST(small_pieces_are_gathered)
 
 	set_up();
 	f.loop->gather_ns = UINT64_MAX / 2;
-	f.loop->flushed_ns = clock_now_ns();
+	f.loop->gathered_ns = clock_now_ns();
 	source = begin(0, 1000);
 	run_until_asleep();
 	assert_int_equal(source->works, 1000);
 	/* When the watching ends. */
+	assert_int_equal(source->flushes, 1);
+	tear_down();
+}
+
+/* As where a driver wants a call for each buffer, whose write completes. */
+TEST(small_pieces_are_gathered_over_turns)
+{
+	uint64_t before;
+	struct source *source;
+
+	set_up();
+	f.loop->gather_ns = UINT64_MAX / 2;
+	f.loop->gathered_ns = clock_now_ns();
+	source = begin(0, 1000);
+	eventfd_sink_set(&f.call, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	source->call = &f.call;
+	before = loop_completions(f.loop);
+	run_until_asleep();
+	assert_int_equal(source->works, 1000);
+	assert_true(loop_completions(f.loop) - before > 100);
+	assert_int_equal(source->flushes, 1);
+	tear_down();
+}
+
+TEST(a_large_piece_is_sent_at_once)
+{
+	struct source *source;
+
+	set_up();
+	f.loop->gather_ns = UINT64_MAX / 2;
+	f.loop->gathered_ns = clock_now_ns();
+	source = begin(0, 1000);
+	source->large = true;
+	run_until_asleep();
+	assert_int_equal(source->flushes, 1000);
+	tear_down();
+}
+
+TEST(what_is_gathered_goes_with_what_is_flushed)
+{
+	struct source *source;
+
+	set_up();
+	f.loop->gather_ns = UINT64_MAX / 2;
+	f.loop->gathered_ns = clock_now_ns();
+	source = begin(0, 0);
+	loop_gather(f.loop, &source->flush);
+	loop_flush_now(f.loop, clock_now_ns());
+	assert_int_equal(source->flushes, 0);
+	loop_flush(f.loop, &source->flush);
+	loop_gather(f.loop, &source->flush);
+	loop_flush_now(f.loop, clock_now_ns());
+	assert_int_equal(source->flushes, 1);
+	run_until_asleep();
 	assert_int_equal(source->flushes, 1);
 	tear_down();
 }
@@ -291,6 +356,9 @@ int main(void)
 	    UNIT(what_is_found_when_it_rests_is_worked_off),
 	    UNIT(who_is_cancelled_is_neither_looked_at_nor_told_to_rest),
 	    UNIT(small_pieces_are_gathered),
+	    UNIT(small_pieces_are_gathered_over_turns),
+	    UNIT(a_large_piece_is_sent_at_once),
+	    UNIT(what_is_gathered_goes_with_what_is_flushed),
 	    UNIT(nothing_is_kept_back_for_longer_than_that),
 	    UNIT(a_first_piece_is_sent_at_once),
 	    UNIT(too_many_are_not_looked_at_and_rest),
