@@ -154,10 +154,14 @@ TEST(each_field_is_judged)
 	    {37, 0, STATE_OK},
 	    {38, 0x01, STATE_BAD_VALUE}, /* messages that no device sends */
 	    {38, 0x08, STATE_BAD_VALUE},
-	    {38, 0xf6, STATE_OK},
-	    {39, 65, STATE_BAD_VALUE},  /* a name's length */
-	    {44, 1, STATE_BAD_VALUE},   /* zero */
-	    {48, 0xff, STATE_BAD_SIZE}, /* lengths */
+	    {38, 0x76, STATE_OK},
+	    {38, 0x80, STATE_BAD_VALUE}, /* a name, which it hasn't got */
+	    {96, 0xc6, STATE_OK},        /* the data port's */
+	    {96, 0x10, STATE_BAD_VALUE}, /* it is no console */
+	    {96, 0x20, STATE_BAD_VALUE}, /* and has no window */
+	    {39, 65, STATE_BAD_VALUE},   /* a name's length */
+	    {44, 1, STATE_BAD_VALUE},    /* zero */
+	    {48, 0xff, STATE_BAD_SIZE},  /* lengths */
 	    {55, 0xff, STATE_BAD_SIZE},
 	    {63, 0x80, STATE_BAD_SIZE},
 	    {64, 1, STATE_BAD_VALUE}, /* a console has no spill */
