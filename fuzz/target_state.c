@@ -134,7 +134,7 @@ static uint8_t *save(const struct bench *bench, struct state *ret, size_t *ret_s
 	return bytes;
 }
 
-static void check_bytes(const struct state_port *from, const struct state_port *saved)
+static void check_loaded(const struct state_port *from, const struct state_port *saved)
 {
 	size_t len = state_bytes_len(from, STATE_OUTPUT),
 	       input = state_bytes_len(from, STATE_INPUT);
@@ -143,7 +143,9 @@ static void check_bytes(const struct state_port *from, const struct state_port *
 	/* A console keeps the newest, a data port has all, some of it in its spill. */
 	const uint8_t *same = from->kind == STATE_CONSOLE ? output + len - kept : output;
 
-	must(saved->kind == from->kind && state_bytes_len(saved, STATE_INPUT) == input);
+	must(saved->kind == from->kind && saved->name_len == from->name_len);
+	must(from->name_len == 0 || memcmp(saved->name, from->name, from->name_len) == 0);
+	must(state_bytes_len(saved, STATE_INPUT) == input);
 	must(memcmp(saved->bytes[STATE_INPUT][0].iov_base, from->bytes[STATE_INPUT][0].iov_base,
 	            input) == 0);
 	if (from->kind == STATE_CONSOLE)
@@ -154,24 +156,35 @@ static void check_bytes(const struct state_port *from, const struct state_port *
 	must(memcmp(saved->bytes[STATE_OUTPUT][0].iov_base, same, MIN(len, kept)) == 0);
 }
 
+static const struct state_port *find(const struct state *state, uint32_t id)
+{
+	for (unsigned int i = 0; i < state->ports_count; i++) {
+		if (state->ports[i].id == id)
+			return &state->ports[i];
+	}
+	return NULL;
+}
+
 static void check_saved(const struct state *from, const struct state *saved)
 {
-	unsigned int k = 0;
+	bool driver = from->driver_ready || from->driver_rests;
+	unsigned int count = 0;
 
 	must(saved->driver_ready == from->driver_ready);
 	must(saved->driver_rests == from->driver_rests);
 	must(saved->driver_stopped == from->driver_stopped);
-	for (unsigned int i = 0; i < from->ports_count; i++) {
-		const struct state_port *port = &from->ports[i];
+	for (unsigned int i = 0; i < saved->ports_count; i++) {
+		const struct state_port *now = &saved->ports[i], *before = find(from, now->id);
 
-		while (k < saved->ports_count && saved->ports[k].id < port->id)
-			k++;
-		must(k < saved->ports_count && saved->ports[k].id == port->id);
-		must(!(port->handshake.pending & ~saved->ports[k].handshake.pending));
-		must(port->handshake.open == saved->ports[k].handshake.open);
-		if (port->kind != STATE_GONE)
-			check_bytes(port, &saved->ports[k]);
+		count += before ? 1 : 0;
+		must(!before || !(before->handshake.pending & ~now->handshake.pending));
+		must(!before || before->handshake.open == now->handshake.open);
+		if (before && before->kind != STATE_GONE)
+			check_loaded(before, now);
+		else if (driver && now->kind != STATE_GONE)
+			must(now->handshake.pending & HANDSHAKE_ADD);
 	}
+	must(count == from->ports_count);
 }
 
 /* ---- the driver ---- */

@@ -17,6 +17,7 @@ static struct {
 	unsigned int polls, reads, writes, reallocs;
 	int32_t result;
 	bool this_one;
+	unsigned int waits; /* polls that were asked for */
 } played;
 
 static loop_op_fn *played_on_done;
@@ -45,6 +46,7 @@ static int fd_of_request(unsigned int *left, int fd)
 
 static void played_poll(struct loop_op *op, int fd, short events)
 {
+	played.waits++;
 	loop_arm_poll(op, fd_of_request(&played.polls, fd), events);
 	op->fd = fd;
 }
@@ -468,6 +470,12 @@ static void play_failures(int32_t result)
 	played.polls = loop_is_shortage(result) ? 1 : 0;
 }
 
+/* Who is told that there is nothing to do waits for it; otherwise only the beginning waits. */
+static void assert_waits(int32_t result)
+{
+	assert_int_equal(played.waits, result == -EAGAIN ? 4 : 1);
+}
+
 TEST(a_shortage_or_an_interruption_loses_nothing)
 {
 	static const int32_t results[] = {-ENOMEM, -ENOBUFS, -EINTR, -EAGAIN};
@@ -482,6 +490,7 @@ TEST(a_shortage_or_an_interruption_loses_nothing)
 		hang_up(&f);
 		expect_read(&f, MANY);
 		assert_int_equal(played.polls + played.reads, 0);
+		assert_waits(results[i]);
 		tear_down(&f);
 
 		set_up_way(&f, PIPE, false);
@@ -490,6 +499,7 @@ TEST(a_shortage_or_an_interruption_loses_nothing)
 		drain(&f, MANY, PIECE);
 		expect_end(&f, 0);
 		assert_int_equal(played.polls + played.writes, 0);
+		assert_waits(results[i]);
 		tear_down(&f);
 	}
 }
