@@ -2,8 +2,8 @@
 """Messages at moments when a careless backend isn't ready for them, and messages in pieces."""
 
 from seeds_base import (BACKEND_REQ, CONFIG, DEVICE_STATE, FILE, GPA, LOG_ALL, LOG_SHMFD,
-                        MEM_SLOTS, PROTOCOL, RESET_DEVICE, SIZE, UVA, VERSION_1, Conversation, region,
-                        ring_at, u)
+                        MEM_SLOTS, PROTOCOL, RESET_DEVICE, SIZE, UVA, VERSION_1, WRITE, Conversation,
+                        region, ring_at, u)
 
 RX, TX = 0, 1
 DESC, AVAIL, USED = (UVA + part for part in ring_at(TX))
@@ -115,8 +115,8 @@ LOG = GPA + 0x8000000  # the guest addresses that the log has bits for, and 0x10
 LOG_SIZE = LOG // 0x8000
 
 
-def logged(about, log=f'memfd {LOG_SIZE:#x}', size=LOG_SIZE, offset=0):
-    conversation = console(about, features=LOG_ALL, protocol=LOG_SHMFD).add(f'file log {log}')
+def logged(about, log=f'memfd {LOG_SIZE:#x}', size=LOG_SIZE, offset=0, protocol=LOG_SHMFD):
+    conversation = console(about, features=LOG_ALL, protocol=protocol).add(f'file log {log}')
     return conversation, f'SET_LOG_BASE fds=log {u(size, offset, width=64)}'
 
 
@@ -133,6 +133,7 @@ def logs():
             ('log-at-the-top', 'A log beyond the address space.', {'offset': (1 << 64) - 8}),
             ('log-of-everything', 'A log of 2^64 - 1.', {'size': (1 << 64) - 1}),
             ('log-empty', 'A log of no bytes.', {'size': 0}),
+            ('log-too-small', 'A log that hasn\'t bits for all of the memory.', {'size': 8}),
             ('log-of-a-pipe', 'A log that is a pipe.', {'log': 'pipe'})):
         wrong, base = logged(about, **how)
         yield name, wrong.add(f'send {base}', 'expect refused')
@@ -145,6 +146,21 @@ def logs():
     beyond.add(f'send {base}', 'expect reply SET_LOG_BASE u64=0')
     yield 'log-without-the-used-ring', beyond.survives(
         f'SET_VRING_ADDR {u(TX, 1)} {u(DESC, USED, AVAIL, (1 << 64) - 64, width=64)}')
+    later, base = logged('The same, said before there is a log.')
+    later.fine(f'SET_VRING_ADDR {u(TX, 1)} {u(DESC, USED, AVAIL, (1 << 64) - 64, width=64)}')
+    yield 'log-before-the-used-ring', later.add(f'send {base}', 'expect refused')
+    typed, base = logged('A migration while somebody types: the receive buffers are logged.')
+    typed.vring(RX).add(f'send {base}', 'expect reply SET_LOG_BASE u64=0')
+    for i in range(2):
+        typed.desc(RX, i, typed.buffer(RX, i), 24, WRITE)
+    yield 'log-of-receive-buffers', typed.offer(RX, 0, 1).survival()
+    beyond, base = logged('A receive buffer in memory that has come since, which the log has no '
+                          'bits for.', protocol=LOG_SHMFD | MEM_SLOTS)
+    beyond.vring(RX).add(f'send {base}', 'expect reply SET_LOG_BASE u64=0')
+    beyond.add('file more memfd 0x4000').survives(
+        f'ADD_MEM_REG fds=more u64=0 {region(0x80000000, 0x1000, 0x7f8800000000, 0x2000)}')
+    beyond.desc(RX, 0, 0x80000000, 24, WRITE)
+    yield 'log-without-the-buffer', beyond.offer(RX, 0).survival()
     again, base = logged('A hundred logs, each in place of the one before.')
     again.add(*[f'send {base}', 'expect reply SET_LOG_BASE u64=0'] * 100)
     yield 'log-100', works(again)
@@ -183,6 +199,10 @@ def device_states():
                               ('phase', 'In a phase that there isn\'t.', u(0, 1))):
         wrong = stopped_one(about, 'pipe')
         yield f'device-state-{name}', wrong.refused(f'SET_DEVICE_STATE_FD fds=state {what}')
+    eventfd = stopped_one('A state into an eventfd.', 'eventfd')
+    yield 'device-state-eventfd', eventfd.refused(f'SET_DEVICE_STATE_FD fds=state {u(0, 0)}')
+    runs = console('A state while a ring runs.', protocol=DEVICE_STATE).add('file state pipe')
+    yield 'device-state-while-running', runs.refused(f'SET_DEVICE_STATE_FD fds=state {u(0, 0)}')
     leaves = stopped_one('The frontend leaves before there is any state.', 'socket')
     leaves.add(f'send SET_DEVICE_STATE_FD fds=state {u(1, 0)}', set_fd,
                'send CHECK_DEVICE_STATE', 'hangup', 'connect', 'send GET_FEATURES',
@@ -291,6 +311,10 @@ def config():
     conversation.need('needs console').negotiate(CONFIG)
     yield 'config-early', conversation.add(
         f'send GET_CONFIG {u(0, 4, 0)} zeros=4', 'expect reply GET_CONFIG size=16')
+    conversation = Conversation('Configuration behind its end.').need('needs console')
+    conversation.negotiate(CONFIG).survives(f'SET_CONFIG {u(16, 4, 0)} zeros=4')
+    yield 'config-behind-its-end', conversation.add(
+        f'send GET_CONFIG {u(16, 4, 0)} zeros=4', 'expect survival')
     conversation = Conversation('The emergency write of a byte, two and four.')
     conversation.need('needs console').need('needs features 0x4').negotiate(CONFIG)
     for size in (1, 2, 4):

@@ -110,26 +110,24 @@ def telnet():
         yield f'{name}-in-pieces', b'\x81' + content
 
 
-def saved_state(*ports, version=1, driver=5, more=0):
+def saved_state(*ports, version=1, driver=5, stopped_at=7, more=0):
     content = b''.join(ports)
-    return struct.pack('<8sIHHIIQ', b'vhostcon', version, driver, 7, len(ports), 0,
+    return struct.pack('<8sIHHIIQ', b'vhostcon', version, driver, stopped_at, len(ports), 0,
                        32 + len(content) + more) + content
 
 
-def saved_port(number, kind=0, flags=7, pending=0, name=b'', output=b'', given=(), spill=b''):
-    lengths = given or (len(output), 2, len(spill))
+def saved_port(number, kind=0, flags=7, pending=0, name=b'', output=b'', given=(), typed=b'in',
+               spill=b''):
+    if kind == 2:
+        typed = b''
+    lengths = given or (len(output), len(typed), len(spill))
     return struct.pack('<IBBBBHHI3Q', number, kind, flags, pending, len(name), 80, 25, 0,
-                       *lengths) + name + output + (b'' if kind == 2 else b'in') + spill
+                       *lengths) + name + output + typed + spill
 
 
-def states():
+def refused_states():
     one = saved_port(0, output=b'printed')
     data = saved_port(2, 1, name=b'data', output=b'out', spill=b'spill')
-    gone = saved_port(30, 2, 0, 4, given=(0, 0, 0))
-    yield 'empty', saved_state(driver=0)
-    yield 'one', saved_state(one)
-    yield 'all-kinds', saved_state(one, data, gone)
-    yield 'messages', saved_state(saved_port(0, pending=0xf6), saved_port(1, flags=0, pending=2))
     yield 'no-state', b'x' * 64
     yield 'short', saved_state()[:31]
     yield 'version', saved_state(one, version=2)
@@ -150,6 +148,37 @@ def states():
     yield 'lengths', saved_state(saved_port(0, given=(1 << 63, 1 << 63, 2)))
     yield 'cut-port', saved_state(one[:39])
     yield 'cut-name', saved_state(saved_port(0, name=b'name')[:41], more=0)
+    yield 'data-as-a-console', saved_state(saved_port(2, 1, pending=0x10, name=b'data'))
+
+
+def states():
+    """Those that are read. The console of target_state.c has a port without a name, a `named` one
+    and `data`; its rings take 4096 bytes of output, 1024 of input and 1024 of spill."""
+    one = saved_port(0, output=b'printed')
+    named = saved_port(1, name=b'named', output=b'more')
+    data = saved_port(2, 1, name=b'data', output=b'out', spill=b'spill')
+    gone = saved_port(3, 2, 0, 4)
+    much = bytes(range(251)) * 20
+    yield 'empty', saved_state(driver=0)
+    yield 'one', saved_state(one)
+    yield 'all-kinds', saved_state(one, named, data, gone)
+    yield 'no-driver', saved_state(one, data, driver=0)
+    yield 'another-driver', saved_state(one, named, data, gone, stopped_at=8)
+    yield 'a-driver-that-rests', saved_state(one, named, driver=6)
+    yield 'messages', saved_state(saved_port(0, pending=0x76),
+                                  saved_port(1, flags=0, pending=2, name=b'named'),
+                                  saved_port(2, 1, pending=0xc0, name=b'data'))
+    yield 'gone-and-another-here', saved_state(one, saved_port(2, 2, 0, 4))
+    yield 'gone-beyond', saved_state(one, saved_port(30, 2, 0, 4))
+    yield 'none-here', saved_state(one, saved_port(3))
+    yield 'another-type', saved_state(one, saved_port(2, name=b'data'))
+    yield 'another-name', saved_state(one, saved_port(1, name=b'names'))
+    yield 'history-too-long', saved_state(saved_port(0, output=much))
+    yield 'input-full', saved_state(saved_port(0, typed=much[:1024]))
+    yield 'input-too-long', saved_state(saved_port(0, typed=much[:1025]))
+    yield 'data-into-the-spill', saved_state(saved_port(2, 1, name=b'data', output=much))
+    yield 'data-too-long', saved_state(saved_port(2, 1, name=b'data', output=much,
+                                                  spill=much[:101]))
 
 
 def seeds():
@@ -158,5 +187,6 @@ def seeds():
             yield f'virtq/{name}', ring.bytes()
     for name, content in telnet():
         yield f'telnet/{name}', content
-    for name, content in states():
-        yield f'state/{name}', content
+    for group in (refused_states, states):
+        for name, content in group():
+            yield f'state/{name}', content

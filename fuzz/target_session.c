@@ -10,6 +10,7 @@
 
 #include "conversation.h"
 #include "files.h"
+#include "people.h"
 
 #include "base/macros.h"
 #include "console/console.h"
@@ -19,23 +20,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PORTS        3u
-#define DATA_PORT    1u
-#define VRINGS       CONSOLE_VRINGS(PORTS)
-#define STEPS_MAX    400u       /* of an input, so that none takes long */
-#define FILE_MAX     (1u << 22) /* what a memfd is cut down to */
-#define OUTPUT_BYTES 4096u
-#define INPUT_BYTES  1024u
-#define SPILL_BYTES  (1u << 16)
-#define PUMPS_MAX    16u
-
-struct people {
-	struct bench *bench;
-	struct backend_port port;
-	struct byte_ring spill;
-	struct byte_ring_state states[3];
-	uint8_t output[OUTPUT_BYTES], input[INPUT_BYTES], spilled[SPILL_BYTES];
-};
+#define PORTS     3u
+#define DATA_PORT 1u
+#define VRINGS    CONSOLE_VRINGS(PORTS)
+#define STEPS_MAX 400u       /* of an input, so that none takes long */
+#define FILE_MAX  (1u << 22) /* what a memfd is cut down to */
+#define PUMPS_MAX 16u
 
 struct bench {
 	struct session session;
@@ -48,7 +38,6 @@ struct bench {
 	struct people people[PORTS];
 	int kick[VRINGS], call[VRINGS], err[VRINGS], backend_req;
 	struct files files;
-	unsigned int asked; /* for room, which is less each other time */
 };
 
 static struct bench *bench_of(struct session *session)
@@ -58,41 +47,11 @@ static struct bench *bench_of(struct session *session)
 
 /* ---- the people ---- */
 
-static size_t room(struct backend_port *port, size_t wanted)
-{
-	struct people *people = container_of(port, struct people, port);
-
-	must(wanted > 0 && wanted <= port->output.size);
-	if (port->data)
-		return byte_ring_free(&port->output);
-	return people->bench->asked++ % 4 == 3 ? wanted / 2 : port->output.size;
-}
-
-static size_t reclaim(struct backend_port *port)
-{
-	struct people *people = container_of(port, struct people, port);
-
-	if (port->data)
-		return byte_ring_free(&port->output);
-	return people->bench->asked++ % 2 ? port->output.size : 16;
-}
-
-static void people_init(struct people *people, struct bench *bench, bool data)
-{
-	*people = (struct people){.bench = bench};
-	byte_ring_init(&people->port.output, &people->states[0], people->output, OUTPUT_BYTES);
-	byte_ring_init(&people->port.input, &people->states[1], people->input, INPUT_BYTES);
-	byte_ring_init(&people->spill, &people->states[2], people->spilled, SPILL_BYTES);
-	people->port.room = room;
-	people->port.reclaim = reclaim;
-	people->port.data = data;
-}
-
 static void plug(struct bench *bench, unsigned int id)
 {
 	struct people *people = &bench->people[id];
 
-	people_init(people, bench, id == DATA_PORT);
+	people_init(people, id == DATA_PORT, PEOPLE_SPILL_BYTES);
 	console_plug(&bench->console, id, &people->port, id == DATA_PORT ? &people->spill : NULL,
 	             id == 0 ? NULL : "a port of the bench");
 }

@@ -12,34 +12,12 @@
 
 /* Saving. */
 
-static void save_ring(const struct byte_ring *ring, uint64_t from, struct iovec ret_spans[2])
-{
-	uint64_t start = MAX(from, byte_ring_tail(ring));
-
-	byte_ring_spans(ring, start, (size_t)(byte_ring_head(ring) - start), ret_spans);
-}
-
-static void save_bytes(const struct guest_port *port, struct state_port *ret)
-{
-	const struct output *output = &port->output;
-
-	save_ring(&output->port.output, output->port.data ? output->delivered : 0,
-	          ret->bytes[STATE_OUTPUT]);
-	save_ring(&output->port.input, 0, ret->bytes[STATE_INPUT]);
-	if (output->port.data)
-		save_ring(&port->spill, 0, ret->bytes[STATE_SPILL]);
-}
-
 static const char *save(struct guest *guest, int fd)
 {
 	struct state state;
 	uint8_t *bytes;
 
 	console_save(&guest->console, &state);
-	for (unsigned int i = 0; i < state.ports_count; i++) {
-		if (state.ports[i].kind != STATE_GONE)
-			save_bytes(&guest->slots[state.ports[i].id].port, &state.ports[i]);
-	}
 	bytes = malloc(state_size(&state));
 	if (!bytes)
 		return "no memory to save the device's state";
@@ -56,66 +34,6 @@ static size_t limit_of(const struct guest *guest)
 	return state_size_max() + guest_arena_size(guest->config);
 }
 
-/* How many bytes of a data port's output would find a place, without any being lost. */
-static size_t data_room(struct guest_port *port)
-{
-	struct backend_port *people = &port->output.port;
-	size_t room = byte_ring_free(&port->spill);
-
-	return byte_ring_used(&port->spill) > 0 ? room : room + people->reclaim(people);
-}
-
-static const char *judge_bytes(struct guest_port *port, const struct state_port *saved)
-{
-	if (state_bytes_len(saved, STATE_INPUT) > byte_ring_free(&port->output.port.input))
-		return "it has more input than there is room for";
-	if (saved->kind == STATE_DATA &&
-	    state_bytes_len(saved, STATE_OUTPUT) + state_bytes_len(saved, STATE_SPILL) >
-	        data_room(port))
-		return "it has more output than there is room for";
-	return NULL;
-}
-
-/* Nothing of it is lost: there is room, and what the output hasn't got goes to the spill. */
-static void load_data(struct guest_port *port, const struct iovec *bytes)
-{
-	struct backend_port *people = &port->output.port;
-	size_t n = 0;
-
-	if (byte_ring_used(&port->spill) == 0)
-		n = MIN(bytes->iov_len, people->reclaim(people));
-	if (n > 0)
-		byte_ring_overwrite(&people->output, bytes->iov_base, n);
-	if (n < bytes->iov_len)
-		byte_ring_put(&port->spill, (const uint8_t *)bytes->iov_base + n,
-		              bytes->iov_len - n);
-}
-
-/* As if the guest had just printed it: the newest, as far as it is kept here. */
-static void load_history(struct guest_port *port, const struct iovec *bytes)
-{
-	struct backend_port *people = &port->output.port;
-	size_t n = MIN(bytes->iov_len, people->reclaim(people));
-
-	if (n > 0)
-		byte_ring_overwrite(&people->output,
-		                    (const uint8_t *)bytes->iov_base + bytes->iov_len - n, n);
-}
-
-static void load_bytes(struct guest_port *port, const struct state_port *saved)
-{
-	const struct iovec *input = &saved->bytes[STATE_INPUT][0];
-
-	if (saved->kind == STATE_DATA) {
-		load_data(port, &saved->bytes[STATE_OUTPUT][0]);
-		load_data(port, &saved->bytes[STATE_SPILL][0]);
-	} else {
-		load_history(port, &saved->bytes[STATE_OUTPUT][0]);
-	}
-	if (input->iov_len > 0)
-		byte_ring_put(&port->output.port.input, input->iov_base, input->iov_len);
-}
-
 /* Says why the state can't be loaded, and has changed nothing then, or NULL. */
 static const char *load(struct guest *guest, const uint8_t *bytes, size_t len)
 {
@@ -128,19 +46,11 @@ static const char *load(struct guest *guest, const uint8_t *bytes, size_t len)
 	if (session_runs(&guest->session))
 		return "its vrings run already";
 	why = console_judge_state(&guest->console, &state);
-	for (unsigned int i = 0; i < state.ports_count && !why; i++) {
-		if (state.ports[i].kind != STATE_GONE)
-			why = judge_bytes(&guest->slots[state.ports[i].id].port, &state.ports[i]);
-	}
 	if (why)
 		return why;
 	console_load(&guest->console, &state);
-	for (unsigned int i = 0; i < state.ports_count; i++) {
-		if (state.ports[i].kind == STATE_GONE)
-			continue;
-		load_bytes(&guest->slots[state.ports[i].id].port, &state.ports[i]);
+	for (unsigned int i = 0; i < state.ports_count; i++)
 		guest_slots_wake(guest, state.ports[i].id);
-	}
 	return NULL;
 }
 

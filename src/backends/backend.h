@@ -54,6 +54,7 @@ struct backend_port {
 	 * waited for, however long it takes, and what nobody has read waits for who comes next.
 	 */
 	bool data;
+	uint64_t delivered; /* its output before this position has reached somebody */
 };
 
 struct backend_ops {

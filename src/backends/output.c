@@ -83,7 +83,7 @@ static size_t measure_room(struct output *output, bool wait)
 		keep = MIN(keep, holds_from(reader, wait));
 	}
 	if (!attended)
-		keep = MIN(keep, output->delivered);
+		keep = MIN(keep, output->port.delivered);
 	/* What is being sent may be older than the tail if it was given up meanwhile. */
 	return ring->size - (size_t)MIN(byte_ring_head(ring) - keep, ring->size);
 }
@@ -229,7 +229,7 @@ void output_init(struct output *output, struct loop_scope *scope)
 	output->port.room = output_room;
 	output->port.reclaim = output_reclaim;
 	output->wanted = 0;
-	output->delivered = byte_ring_tail(ring_of(output));
+	output->port.delivered = byte_ring_tail(ring_of(output));
 	output->finished = NULL;
 	list_init(&output->readers);
 	loop_timer_init(&output->patience, scope, on_patience);
@@ -283,7 +283,7 @@ void reader_make_patient(struct reader *reader)
 	reader->patient = true;
 	if (!reader->output->port.data)
 		return;
-	reader->pos = reader->output->delivered;
+	reader->pos = reader->output->port.delivered;
 	reader->missed = 0;
 	reader->begins_by = byte_ring_head(ring_of(reader->output));
 }
@@ -291,7 +291,7 @@ void reader_make_patient(struct reader *reader)
 /* What was still on its way to another one when it came may be delivered by now. */
 static void begin(struct reader *reader)
 {
-	uint64_t pos = MIN(reader->output->delivered, reader->begins_by);
+	uint64_t pos = MIN(reader->output->port.delivered, reader->begins_by);
 
 	if (reader->pos >= pos)
 		return;
@@ -305,7 +305,8 @@ static void count_delivered(struct reader *reader)
 	struct output *output = reader->output;
 
 	if (reader->patient)
-		output->delivered = MAX(output->delivered, reader->pos - reader->buffered);
+		output->port.delivered =
+		    MAX(output->port.delivered, reader->pos - reader->buffered);
 }
 
 void reader_deinit(struct reader *reader)

@@ -31,7 +31,6 @@ struct output {
 	struct list readers;
 	struct loop_timer patience;
 	struct loop_task judge;
-	uint64_t delivered;     /* on a data port: what comes before has reached somebody */
 	size_t wanted;          /* the room that the device waits for; 0: it doesn't wait */
 	uint64_t waiting_since; /* loop time */
 	uint64_t finishing_since;

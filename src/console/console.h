@@ -124,9 +124,9 @@ unsigned int console_ports_reach(const struct console *console);
 void console_reset(struct console *console);
 
 /*
- * What a driver knows and has to be told, with the ports in *ret as they are but for their bytes.
- * Loading it makes another console of the same ports go on with that; first it is judged: says why
- * it doesn't fit, or NULL.
+ * What a driver knows and has to be told, and the ports with their bytes, which stay where they
+ * are: they are in *ret until the next of them moves. Loading a state that was parsed makes another
+ * console of the same ports go on with that; first it is judged: says why it doesn't fit, or NULL.
  */
 void console_save(const struct console *console, struct state *ret);
 const char *console_judge_state(const struct console *console, const struct state *state);

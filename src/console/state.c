@@ -138,18 +138,32 @@ static const uint8_t *take(struct rest *rest, uint64_t len)
 	return at;
 }
 
+/* Of what a port hasn't got, its driver has nothing to be told. */
+static uint8_t messages_of(const struct state_port *port)
+{
+	uint8_t messages = HANDSHAKE_MESSAGES;
+
+	if (port->kind == STATE_GONE)
+		return HANDSHAKE_REMOVE;
+	if (port->kind != STATE_CONSOLE)
+		messages &= (uint8_t)~HANDSHAKE_OF_CONSOLES;
+	if (port->name_len == 0)
+		messages &= (uint8_t)~HANDSHAKE_NAME;
+	return messages;
+}
+
 static bool parse_handshake(const struct wire_port *wire, struct state_port *ret)
 {
 	bool known = wire->flags & PORT_KNOWN, ready = wire->flags & PORT_READY,
 	     open = wire->flags & PORT_OPEN;
 
 	if ((wire->flags & ~(PORT_KNOWN | PORT_READY | PORT_OPEN)) ||
-	    (wire->pending & ~HANDSHAKE_MESSAGES))
+	    (wire->pending & ~messages_of(ret)))
 		return false;
 	/* Each takes the one before. */
 	if ((ready && !known) || (open && !ready))
 		return false;
-	if (ret->kind == STATE_GONE && (known || wire->pending != HANDSHAKE_REMOVE))
+	if (ret->kind == STATE_GONE && (known || !wire->pending))
 		return false;
 	ret->handshake = (struct handshake_state){
 	    .pending = wire->pending, .known = known, .ready = ready, .open = open};

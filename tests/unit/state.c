@@ -154,7 +154,14 @@ TEST(each_field_is_judged)
 	    {37, 0, STATE_OK},
 	    {38, 0x01, STATE_BAD_VALUE}, /* messages that no device sends */
 	    {38, 0x08, STATE_BAD_VALUE},
-	    {38, 0xf6, STATE_OK},
+	    {38, 0x76, STATE_OK},
+	    {38, 0x80, STATE_BAD_VALUE}, /* a name, which it hasn't got */
+	    {96, 0xc6, STATE_OK},        /* the data port's */
+	    {96, 0x10, STATE_BAD_VALUE}, /* it is no console */
+	    {96, 0x20, STATE_BAD_VALUE}, /* and has no window */
+	    {151, 1, STATE_BAD_VALUE},   /* one that has gone, and is known */
+	    {152, 0, STATE_BAD_VALUE},   /* or not to be told of */
+	    {152, 0x06, STATE_BAD_VALUE},
 	    {39, 65, STATE_BAD_VALUE},  /* a name's length */
 	    {44, 1, STATE_BAD_VALUE},   /* zero */
 	    {48, 0xff, STATE_BAD_SIZE}, /* lengths */
