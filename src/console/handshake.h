@@ -40,10 +40,11 @@ enum {
 
 /* The messages that the driver may have to be told: of `pending`. */
 #define HANDSHAKE_REMOVE (1u << VIRTIO_CONSOLE_DEVICE_REMOVE)
+#define HANDSHAKE_NAME   (1u << VIRTIO_CONSOLE_PORT_NAME)
 #define HANDSHAKE_MESSAGES                                                                         \
-	(HANDSHAKE_REMOVE | 1u << VIRTIO_CONSOLE_DEVICE_ADD | 1u << VIRTIO_CONSOLE_CONSOLE_PORT |  \
-	 1u << VIRTIO_CONSOLE_RESIZE | 1u << VIRTIO_CONSOLE_PORT_OPEN |                            \
-	 1u << VIRTIO_CONSOLE_PORT_NAME)
+	(HANDSHAKE_REMOVE | HANDSHAKE_NAME | 1u << VIRTIO_CONSOLE_DEVICE_ADD |                     \
+	 1u << VIRTIO_CONSOLE_CONSOLE_PORT | 1u << VIRTIO_CONSOLE_RESIZE |                         \
+	 1u << VIRTIO_CONSOLE_PORT_OPEN)
 
 /* What outlives the process. Zero: no driver knows of the port. */
 struct handshake_state {

@@ -151,6 +151,9 @@ static bool parse_handshake(const struct wire_port *wire, struct state_port *ret
 		return false;
 	if (ret->kind == STATE_GONE && (known || wire->pending != HANDSHAKE_REMOVE))
 		return false;
+	/* A name that isn't there can't be told. */
+	if (wire->name_len == 0 && (wire->pending & HANDSHAKE_NAME))
+		return false;
 	ret->handshake = (struct handshake_state){
 	    .pending = wire->pending, .known = known, .ready = ready, .open = open};
 	return true;

@@ -190,6 +190,22 @@ static void what_a_driver_has_said_of_its_ports_is_known_elsewhere(void **state)
 	assert_true(guest_port_is_open(other->guest, USUAL_DATA));
 }
 
+/* It would be told the name of a port that has none. */
+static void a_state_with_a_name_to_tell_that_isnt_there_is_refused(void **state)
+{
+	struct multiport_driver_options driver = {.ports = USUAL_PORTS, .console.vmm = &vmm_crosvm};
+	struct bed_guest *guest = new_ports_guest(usual_ports, USUAL_PORTS, &driver);
+	uint8_t *pending = &saved.bytes[32 + 6]; /* of port 0: docs/device-state.md */
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	save(guest);
+	*pending ^= 1u << CONSOLE_PORT_NAME;
+	assert_int_not_equal(load(guest), 0);
+	*pending ^= 1u << CONSOLE_PORT_NAME;
+	assert_int_equal(load(guest), 0);
+}
+
 static void a_state_of_other_ports_is_refused(void **state)
 {
 	static const struct bed_port_options wrong[][2] = {
@@ -385,6 +401,7 @@ int main(void)
 	    BED_TEST(a_guest_goes_on_elsewhere),
 	    BED_TEST(a_guest_that_was_saved_goes_on_here),
 	    BED_TEST(what_a_driver_has_said_of_its_ports_is_known_elsewhere),
+	    BED_TEST(a_state_with_a_name_to_tell_that_isnt_there_is_refused),
 	    BED_TEST(a_state_of_other_ports_is_refused),
 	    BED_TEST(a_state_that_was_changed_harms_nobody),
 	    BED_TEST(what_is_no_state_changes_nothing),

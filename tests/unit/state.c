@@ -154,7 +154,9 @@ TEST(each_field_is_judged)
 	    {37, 0, STATE_OK},
 	    {38, 0x01, STATE_BAD_VALUE}, /* messages that no device sends */
 	    {38, 0x08, STATE_BAD_VALUE},
-	    {38, 0xf6, STATE_OK},
+	    {38, 0x76, STATE_OK},
+	    {38, 0x80, STATE_BAD_VALUE}, /* the name of one that has none */
+	    {96, 0xf6, STATE_OK},        /* of one that has */
 	    {39, 65, STATE_BAD_VALUE},  /* a name's length */
 	    {44, 1, STATE_BAD_VALUE},   /* zero */
 	    {48, 0xff, STATE_BAD_SIZE}, /* lengths */
