@@ -10,6 +10,9 @@
 
 #define PIECE (64u * 1024)
 
+/* How often a reader is tried that writes no more and doesn't read. */
+#define PAUSE_MS 20
+
 /* What no deadline and no other guest should wait for is asked for in pieces. */
 static void go_on(struct transfer *transfer);
 
@@ -62,6 +65,22 @@ static void on_read(struct transfer *transfer, int32_t res)
 		go_on(transfer);
 }
 
+/*
+ * That the other end writes no more. io_uring tells of that at once, whatever it is asked for: a
+ * poll would never again wait for room.
+ */
+static bool tells_only_of_the_end(int32_t res)
+{
+	return res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP));
+}
+
+static void on_pause_over(struct loop_op *op, int32_t res)
+{
+	(void)res;
+	if (!op->scope->closing)
+		await(container_of(op, struct transfer, pause.op));
+}
+
 static void on_done(struct loop_op *op, int32_t res)
 {
 	struct transfer *transfer = container_of(op, struct transfer, op);
@@ -73,6 +92,8 @@ static void on_done(struct loop_op *op, int32_t res)
 	if (loop_is_shortage(res)) {
 		transfer->polling = polled;
 		loop_arm_again(op);
+	} else if (polled && !transfer->reading && tells_only_of_the_end(res)) {
+		loop_timer_arm(&transfer->pause, PAUSE_MS);
 	} else if (res == -EAGAIN) {
 		await(transfer);
 	} else if (res == -EINTR || (polled && res >= 0)) {
@@ -114,6 +135,7 @@ void transfer_init(struct transfer *transfer, struct loop_scope *scope,
 {
 	*transfer = (struct transfer){.fd = -1, .ended = ended};
 	loop_op_init(&transfer->op, scope, on_done);
+	loop_timer_init(&transfer->pause, scope, on_pause_over);
 }
 
 static void start(struct transfer *transfer, int fd, bool reading)
@@ -140,6 +162,6 @@ void transfer_write(struct transfer *transfer, int fd, void *bytes, size_t len)
 
 void transfer_deinit(struct transfer *transfer)
 {
-	assert(!transfer->op.armed);
+	assert(!transfer->op.armed && !transfer->pause.op.armed);
 	forget(transfer);
 }

@@ -10,6 +10,7 @@
 
 struct transfer {
 	struct loop_op op;
+	struct loop_timer pause;
 	int fd;
 	bool reading;
 	bool polling; /* the op waits until there is something to do */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define STATE_MAX (1u << 20)
@@ -349,6 +350,49 @@ static void a_reader_may_be_slow_or_leave(void **state)
 	}
 }
 
+static void saves_to_a_socket_that_is_half_closed(struct bed_guest *guest, int ret_sockets[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_sockets) < 0 ||
+	    setsockopt(ret_sockets[1], SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)) < 0 ||
+	    fcntl(ret_sockets[0], F_SETFL, O_NONBLOCK) < 0)
+		support_die("no sockets");
+	shutdown(ret_sockets[0], SHUT_WR);
+	saved.size = 0;
+	assert_true(frontend_set_device_state_fd(&guest->frontend, false, ret_sockets[1]));
+	close(ret_sockets[1]);
+}
+
+/* One that only reads, and not yet: nothing happens, again and again, that would cost time. */
+static void a_slow_reader_that_writes_no_more_costs_nothing(void **state)
+{
+	struct bed_options options = {.history = 256 * 1024};
+	struct bed_guest *guest = prepare(&options);
+	uint64_t before, until;
+	int sockets[2];
+
+	(void)state;
+	driver_queue_deinit(&guest->ring[BED_TRANSMIT]);
+	bed_ring(guest, BED_TRANSMIT, 16, 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		bed_add_print(guest, bed_pattern(16384), 16384);
+		driver_kick(&guest->ring[BED_TRANSMIT]);
+		driver_await(&guest->ring[BED_TRANSMIT]);
+	}
+	driver_queue_stop(&guest->ring[BED_TRANSMIT]);
+	saves_to_a_socket_that_is_half_closed(guest, sockets);
+	frontend_silent(&guest->frontend, 50);
+	before = loop_completions(guest->bed->loop);
+	until = support_now_ms() + 200;
+	while (support_now_ms() < until)
+		bed_turn(guest->bed);
+	assert_in_range(loop_completions(guest->bed->loop) - before, 0, 50);
+	while (read_some(sockets[0]))
+		bed_turn(guest->bed);
+	assert_true(saved.size > 4 * 16384);
+	close(sockets[0]);
+	assert_int_equal(frontend_check_device_state(&guest->frontend), 0);
+}
+
 static void a_frontend_may_leave_in_a_transfer(void **state)
 {
 	struct bed_options options = {.listens = true};
@@ -407,6 +451,7 @@ int main(void)
 	    BED_TEST(what_is_no_state_changes_nothing),
 	    BED_TEST(the_answer_waits_for_the_end_of_the_transfer),
 	    BED_TEST(a_reader_may_be_slow_or_leave),
+	    BED_TEST(a_slow_reader_that_writes_no_more_costs_nothing),
 	    BED_TEST(a_frontend_may_leave_in_a_transfer),
 	    BED_TEST(what_cannot_carry_a_state_is_refused),
 	};
