@@ -59,10 +59,12 @@ static void on_read(struct transfer *transfer, int32_t res)
 	transfer->len += (size_t)res;
 	if (transfer->len > transfer->limit)
 		end(transfer, -EFBIG);
-	else if (res == 0)
+	else if (res > 0)
+		go_on(transfer);
+	else if (transfer->may_end(transfer))
 		end(transfer, 0);
 	else
-		go_on(transfer);
+		loop_timer_arm(&transfer->pause, 1); /* then the end is read again */
 }
 
 /*
@@ -131,9 +133,10 @@ static void go_on(struct transfer *transfer)
 }
 
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
-                   void (*ended)(struct transfer *transfer, int error))
+                   void (*ended)(struct transfer *transfer, int error),
+                   bool (*may_end)(struct transfer *transfer))
 {
-	*transfer = (struct transfer){.fd = -1, .ended = ended};
+	*transfer = (struct transfer){.fd = -1, .ended = ended, .may_end = may_end};
 	loop_op_init(&transfer->op, scope, on_done);
 	loop_timer_init(&transfer->pause, scope, on_pause_over);
 }

@@ -5,6 +5,7 @@
  * nobody waits for it, and what isn't a whole state changes nothing.
  */
 #include "multiport_use.h"
+#include "tcp_client.h"
 
 #include "guest.h"
 
@@ -393,6 +394,59 @@ static void a_slow_reader_that_writes_no_more_costs_nothing(void **state)
 	assert_int_equal(frontend_check_device_state(&guest->frontend), 0);
 }
 
+/* All that the guest is given, `size` bytes in however many buffers. */
+static void expect_either(struct bed_guest *guest, const char *one, const char *other)
+{
+	size_t size = strlen(one), done = 0;
+	char got[64];
+
+	start_rings(guest);
+	while (done < size) {
+		uint64_t gpa = bed_add_post(guest, 20);
+		uint32_t len;
+
+		driver_kick(&guest->ring[BED_RECEIVE]);
+		len = driver_await(&guest->ring[BED_RECEIVE]).len;
+		guest_memory_read(&guest->memory, gpa, got + done, len);
+		done += len;
+	}
+	stop_rings(guest);
+	driver_queue_deinit(&guest->ring[BED_RECEIVE]);
+	driver_queue_deinit(&guest->ring[BED_TRANSMIT]);
+	assert_int_equal(done, size);
+	assert_true(memcmp(got, one, size) == 0 || memcmp(got, other, size) == 0);
+}
+
+/* Whenever it is: the bytes of both come, each whole. */
+static void a_client_types_while_a_state_is_loaded(void **state)
+{
+	struct bed_guest *guest = prepare(NULL);
+	struct bed_guest *other = prepare_other(guest, &(struct bed_options){.network = true});
+	struct tcp_client client;
+
+	(void)state;
+	save(guest);
+	tcp_client_connect(&client, other, 0);
+	bed_settle(guest->bed);
+	for (unsigned int turns = 0; turns < 12; turns++) {
+		int pipe[2];
+
+		make_pipe(pipe);
+		assert_true(frontend_set_device_state_fd(&other->frontend, true, pipe[0]));
+		close(pipe[0]);
+		bed_settle(guest->bed);
+		assert_int_equal(write(pipe[1], saved.bytes, saved.size), saved.size);
+		close(pipe[1]);
+		for (unsigned int i = 0; i < turns; i++)
+			bed_turn(guest->bed);
+		assert_int_equal(tcp_client_send(&client, "TYPED HERE", 10), 10);
+		assert_int_equal(frontend_check_device_state(&other->frontend), 0);
+		bed_settle(guest->bed);
+		expect_either(other, "typedTYPED HERE", "TYPED HEREtyped");
+	}
+	tcp_client_close(&client, false);
+}
+
 static void a_frontend_may_leave_in_a_transfer(void **state)
 {
 	struct bed_options options = {.listens = true};
@@ -452,6 +506,7 @@ int main(void)
 	    BED_TEST(the_answer_waits_for_the_end_of_the_transfer),
 	    BED_TEST(a_reader_may_be_slow_or_leave),
 	    BED_TEST(a_slow_reader_that_writes_no_more_costs_nothing),
+	    BED_TEST(a_client_types_while_a_state_is_loaded),
 	    BED_TEST(a_frontend_may_leave_in_a_transfer),
 	    BED_TEST(what_cannot_carry_a_state_is_refused),
 	};
