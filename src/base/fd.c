@@ -91,6 +91,24 @@ bool fd_is_eventfd(int fd)
 	return n == (ssize_t)sizeof(kind) - 1 && memcmp(target, kind, sizeof(kind) - 1) == 0;
 }
 
+bool fd_counts_down(int fd)
+{
+	char path[32], info[512];
+	ssize_t n;
+	int proc;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	proc = open(path, O_RDONLY | O_CLOEXEC);
+	if (proc < 0)
+		return false;
+	n = read(proc, info, sizeof(info) - 1);
+	fd_close(&proc);
+	if (n < 0)
+		return false;
+	info[n] = '\0';
+	return strstr(info, "\neventfd-semaphore: 1\n");
+}
+
 bool fd_is_stream_socket(int fd)
 {
 	int type;

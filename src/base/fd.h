@@ -46,6 +46,12 @@ void fd_bag_close(struct fd_bag *bag);
 /* True for an eventfd, the only kind a vring may be kicked or called through. */
 bool fd_is_eventfd(int fd);
 
+/*
+ * True for an eventfd that a read counts down by one instead of emptying it (EFD_SEMAPHORE). Linux
+ * tells from 6.5 on; before, it is false.
+ */
+bool fd_counts_down(int fd);
+
 /* True for a stream socket. */
 bool fd_is_stream_socket(int fd);
 
