@@ -22,6 +22,38 @@ void fd_close(int *fd)
 	errno = saved;
 }
 
+/* The process has one loop, hence one of these. */
+static struct {
+	bool (*discard)(void *arg, int fd);
+	void *arg;
+} the_discarder;
+
+void fd_set_discarder(bool (*discard)(void *arg, int fd), void *arg)
+{
+	the_discarder.discard = discard;
+	the_discarder.arg = arg;
+}
+
+void fd_forget_discarder(const void *arg)
+{
+	if (the_discarder.arg == arg)
+		fd_set_discarder(NULL, NULL);
+}
+
+void fd_discard(int *fd)
+{
+	static const struct linger none;
+	int saved = errno;
+
+	/* Else whoever closes would only wait in our place. */
+	if (*fd >= 0)
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	if (*fd >= 0 && the_discarder.discard && the_discarder.discard(the_discarder.arg, *fd))
+		*fd = -1;
+	fd_close(fd);
+	errno = saved;
+}
+
 int fd_take(int *fd)
 {
 	int taken = *fd;
@@ -74,7 +106,7 @@ int fd_bag_take(struct fd_bag *bag, unsigned int i)
 void fd_bag_close(struct fd_bag *bag)
 {
 	for (unsigned int i = 0; i < bag->count; i++)
-		fd_close(&bag->fd[i]);
+		fd_discard(&bag->fd[i]);
 	bag->count = 0;
 }
 

@@ -18,7 +18,7 @@ static void go_on(struct transfer *transfer);
 
 static void forget(struct transfer *transfer)
 {
-	fd_close(&transfer->fd);
+	fd_discard(&transfer->fd);
 	free(transfer->bytes);
 	transfer->bytes = NULL;
 	transfer->len = transfer->room = transfer->done = 0;
@@ -27,7 +27,7 @@ static void forget(struct transfer *transfer)
 static void end(struct transfer *transfer, int error)
 {
 	/* To a reader at the other end, this is the end of the bytes. */
-	fd_close(&transfer->fd);
+	fd_discard(&transfer->fd);
 	transfer->ended(transfer, error);
 	forget(transfer);
 }

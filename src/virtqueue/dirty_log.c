@@ -33,7 +33,7 @@ void dirty_log_deinit(struct dirty_log *log)
 		return;
 	fault_guard_leave(&log->guard);
 	munmap(log->map, log->map_len);
-	fd_close(&log->fd);
+	fd_discard(&log->fd);
 	dirty_log_init(log);
 }
 
