@@ -157,9 +157,9 @@ TEST(each_field_is_judged)
 	    {38, 0x76, STATE_OK},
 	    {38, 0x80, STATE_BAD_VALUE}, /* the name of one that has none */
 	    {96, 0xf6, STATE_OK},        /* of one that has */
-	    {39, 65, STATE_BAD_VALUE},  /* a name's length */
-	    {44, 1, STATE_BAD_VALUE},   /* zero */
-	    {48, 0xff, STATE_BAD_SIZE}, /* lengths */
+	    {39, 65, STATE_BAD_VALUE},   /* a name's length */
+	    {44, 1, STATE_BAD_VALUE},    /* zero */
+	    {48, 0xff, STATE_BAD_SIZE},  /* lengths */
 	    {55, 0xff, STATE_BAD_SIZE},
 	    {63, 0x80, STATE_BAD_SIZE},
 	    {64, 1, STATE_BAD_VALUE}, /* a console has no spill */
