@@ -95,10 +95,11 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 	if (!guest->connection.closing && !channel_is_hung_up(&guest->channel)) {
 		log_limited(&guest->limit, LOG_LEVEL_WARNING,
 		            "%s: a second frontend was turned away", guest->name);
-		fd_close(&fd);
+		fd_discard(&fd);
 		return;
 	}
-	fd_replace(&guest->next_fd, fd);
+	fd_discard(&guest->next_fd);
+	guest->next_fd = fd;
 }
 
 /* Start and stop. */
@@ -109,7 +110,7 @@ static void on_life_drained(struct loop_scope *scope)
 
 	if (guest->listens)
 		acceptor_deinit(&guest->acceptor);
-	fd_close(&guest->next_fd);
+	fd_discard(&guest->next_fd);
 	frontend_part_drained(guest);
 }
 

@@ -69,10 +69,22 @@ static void on_ended(struct transfer *transfer, int error)
 	channel_answer_later(&guest->channel, why ? 1 : 0);
 }
 
+/* A client's bytes may be on their way to where the state's input would go. */
+static bool may_end(struct transfer *transfer)
+{
+	struct guest *guest = container_of(transfer, struct guest, state_transfer);
+
+	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
+		if (guest->slots[i].port.output.port.receiving)
+			return false;
+	}
+	return true;
+}
+
 void guest_state_init(struct guest *guest)
 {
 	guest->state_transferred = false;
-	transfer_init(&guest->state_transfer, &guest->connection, on_ended);
+	transfer_init(&guest->state_transfer, &guest->connection, on_ended, may_end);
 }
 
 void guest_state_deinit(struct guest *guest)

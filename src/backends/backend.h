@@ -49,6 +49,8 @@ struct backend_port {
 	/* The window that counts, in characters; 0 x 0 while none is known. */
 	uint16_t cols, rows;
 	unsigned int attended; /* how many people are there */
+	/* The backend receives for the input ring, where nobody else puts anything meanwhile. */
+	bool receiving;
 	/*
 	 * A data port: nothing of its output is lost, and nothing is put into it. Who reads is
 	 * waited for, however long it takes, and what nobody has read waits for who comes next.

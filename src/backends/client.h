@@ -53,7 +53,6 @@ struct client_set {
 	unsigned int leaving;  /* of `count`, those that are told that they have to go */
 	uint64_t joined;       /* how many have come */
 	struct client *writer; /* the one that may write, unless all may; NULL: nobody is there */
-	bool receiving;        /* one of them is receiving into the input ring */
 	/* The last client has gone. */
 	void (*emptied)(struct client_set *set);
 };

@@ -68,7 +68,7 @@ static void receive(struct client *client)
 		len = MIN(MIN(byte_ring_free(&client->set->port->input), share),
 		          CLIENT_RECEIVE_BYTES);
 	}
-	client->set->receiving = true;
+	client->set->port->receiving = true;
 	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);
 }
 
@@ -163,7 +163,7 @@ static void on_receive(struct loop_op *op, int32_t res)
 	}
 	client->discarding = false;
 	if (!discarding)
-		set->receiving = false;
+		set->port->receiving = false;
 	if (res > 0 && !discarding)
 		take_received(client, (size_t)res);
 	else if (res > 0)
@@ -188,7 +188,7 @@ void client_go_on_receiving(struct client *client)
 		receive_and_discard(client);
 	else if (!has_room(client))
 		client_set_look_later(set);
-	else if (!set->receiving)
+	else if (!set->port->receiving)
 		receive(client);
 }
 

@@ -179,9 +179,10 @@ static void read_input(struct nested *nested)
 
 	if (nested->deaf)
 		room = sizeof(nested->in);
-	if (room > 0)
-		loop_arm_read(&nested->read, nested->in_fd, nested->in,
-		              MIN(room, sizeof(nested->in)));
+	if (room == 0)
+		return;
+	nested->backend.port->receiving = true;
+	loop_arm_read(&nested->read, nested->in_fd, nested->in, MIN(room, sizeof(nested->in)));
 }
 
 static void on_readable(struct loop_op *op, int32_t res)
@@ -249,11 +250,13 @@ static void on_read(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, read);
 
+	nested->backend.port->receiving = false;
 	if (res > 0)
 		take_input(nested, (size_t)res);
 	if (is_closing(nested))
 		return;
 	if (res == -ENOMEM) {
+		nested->backend.port->receiving = true;
 		loop_arm_again(op);
 		return;
 	}

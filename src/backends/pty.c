@@ -295,8 +295,10 @@ static void on_readable(struct loop_op *op, int32_t res)
 	size_t room = byte_ring_free(&pty->backend.port->input);
 
 	(void)res; /* the read tells what is there */
-	if (!is_closing(pty))
-		loop_arm_read(&pty->read, pty->device.master, pty->in, 1 + MIN(room, INPUT_BYTES));
+	if (is_closing(pty))
+		return;
+	pty->backend.port->receiving = true;
+	loop_arm_read(&pty->read, pty->device.master, pty->in, 1 + MIN(room, INPUT_BYTES));
 }
 
 static void take(struct pty *pty, size_t len)
@@ -332,6 +334,7 @@ static void on_read(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 		return;
 	}
+	pty->backend.port->receiving = false;
 	if (res > 0)
 		take(pty, (size_t)res);
 	else if (res != -EAGAIN && res != -EINTR)

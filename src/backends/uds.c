@@ -54,6 +54,7 @@ int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port
 		free(uds);
 		return fd;
 	}
+	unix_socket_refuse_fds(fd);
 	server_init(&uds->server, &uds_ops, loop, port, &(struct client_protocol){0}, access, fd);
 	*ret_backend = &uds->server.backend;
 	return 0;

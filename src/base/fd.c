@@ -22,6 +22,47 @@ void fd_close(int *fd)
 	errno = saved;
 }
 
+/* The process has one loop, hence one of these. */
+static struct {
+	bool (*discard)(void *arg, int fd);
+	void *arg;
+} the_discarder;
+
+void fd_set_discarder(bool (*discard)(void *arg, int fd), void *arg)
+{
+	the_discarder.discard = discard;
+	the_discarder.arg = arg;
+}
+
+void fd_forget_discarder(const void *arg)
+{
+	if (the_discarder.arg == arg)
+		fd_set_discarder(NULL, NULL);
+}
+
+/* Gives it to somebody who may wait. Else it is to be closed here. */
+static bool hand_over(int fd)
+{
+	static const struct linger none;
+
+	/* Most are eventfds, which never take long. */
+	if (fd < 0 || fd_is_eventfd(fd))
+		return false;
+	/* Else whoever closes would only wait in our place. */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	return the_discarder.discard && the_discarder.discard(the_discarder.arg, fd);
+}
+
+void fd_discard(int *fd)
+{
+	int saved = errno;
+
+	if (hand_over(*fd))
+		*fd = -1;
+	fd_close(fd);
+	errno = saved;
+}
+
 int fd_take(int *fd)
 {
 	int taken = *fd;
@@ -74,7 +115,7 @@ int fd_bag_take(struct fd_bag *bag, unsigned int i)
 void fd_bag_close(struct fd_bag *bag)
 {
 	for (unsigned int i = 0; i < bag->count; i++)
-		fd_close(&bag->fd[i]);
+		fd_discard(&bag->fd[i]);
 	bag->count = 0;
 }
 
@@ -89,6 +130,24 @@ bool fd_is_eventfd(int fd)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, target, sizeof(target));
 	return n == (ssize_t)sizeof(kind) - 1 && memcmp(target, kind, sizeof(kind) - 1) == 0;
+}
+
+bool fd_counts_down(int fd)
+{
+	char path[32], info[512];
+	ssize_t n;
+	int proc;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	proc = open(path, O_RDONLY | O_CLOEXEC);
+	if (proc < 0)
+		return false;
+	n = read(proc, info, sizeof(info) - 1);
+	fd_close(&proc);
+	if (n < 0)
+		return false;
+	info[n] = '\0';
+	return strstr(info, "\neventfd-semaphore: 1\n");
 }
 
 bool fd_is_stream_socket(int fd)

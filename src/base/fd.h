@@ -20,6 +20,20 @@ struct fd_bag {
 /* Closes *fd if it is open, and sets it to -1. errno stays as it was. */
 void fd_close(int *fd);
 
+/*
+ * The same for what a peer has sent, or may have sent descriptors through. To close the last of a
+ * file can take long: a socket lingers, a dead VMM's memory is given back page by page, a file
+ * system of somebody's own is asked. So whoever is there to do it closes it later and elsewhere.
+ */
+void fd_discard(int *fd);
+
+/*
+ * From now on `discard` is given what is to be closed, and returns whether it has taken it; until
+ * fd_forget_discarder() with the same `arg`, if it is still the one.
+ */
+void fd_set_discarder(bool (*discard)(void *arg, int fd), void *arg);
+void fd_forget_discarder(const void *arg);
+
 /* Moves the descriptor out of *fd, which becomes -1. */
 int fd_take(int *fd);
 
@@ -40,11 +54,17 @@ void fd_bag_init(struct fd_bag *bag);
 /* Takes descriptor `i` out of the bag; it is the caller's from then on. */
 int fd_bag_take(struct fd_bag *bag, unsigned int i);
 
-/* Closes whatever nobody took. */
+/* Discards whatever nobody took. */
 void fd_bag_close(struct fd_bag *bag);
 
 /* True for an eventfd, the only kind a vring may be kicked or called through. */
 bool fd_is_eventfd(int fd);
+
+/*
+ * True for an eventfd that a read counts down by one instead of emptying it (EFD_SEMAPHORE). Linux
+ * tells from 6.5 on; before, it is false.
+ */
+bool fd_counts_down(int fd);
 
 /* True for a stream socket. */
 bool fd_is_stream_socket(int fd);

@@ -16,6 +16,11 @@
 /* Guests' frontends come one at a time. */
 #define BACKLOG 8
 
+/* Debian 12's headers don't have it. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /*
  * Removes a socket that nobody has any more. Asking with another type of socket doesn't disturb a
  * live owner: the kernel refuses it before the owner would see it.
@@ -113,6 +118,11 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 	}
 	*ret_file = file;
 	return fd;
+}
+
+void unix_socket_refuse_fds(int fd)
+{
+	setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int));
 }
 
 void unix_socket_log_failure(const char *path, int error)

@@ -26,6 +26,12 @@ struct unix_socket_file {
 int unix_socket_listen(const char *path, mode_t mode, gid_t group,
                        struct unix_socket_file *ret_file);
 
+/*
+ * Those who connect can't send descriptors, which nobody takes: the kernel would close them in this
+ * process's only thread, however long that takes. Linux can do that from 6.16 on.
+ */
+void unix_socket_refuse_fds(int fd);
+
 /* Logs in one line why unix_socket_listen() returned `error`. */
 void unix_socket_log_failure(const char *path, int error);
 

@@ -243,6 +243,7 @@ int control_start(struct control *control, const struct control_ops *ops, struct
 		unix_socket_log_failure(path, fd);
 		return fd;
 	}
+	unix_socket_refuse_fds(fd);
 	list_init(&control->clients);
 	loop_scope_init(&control->scope, loop, on_drained);
 	acceptor_start(&control->acceptor, &control->scope, fd, "control socket", on_accepted);

@@ -15,8 +15,8 @@ static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_
 static void slot_deinit(struct eventfd_slot *slot)
 {
 	assert(!slot->op.armed);
-	fd_close(&slot->fd);
-	fd_close(&slot->parked);
+	fd_discard(&slot->fd);
+	fd_discard(&slot->parked);
 }
 
 static void slot_set(struct eventfd_slot *slot, int fd)
@@ -25,13 +25,14 @@ static void slot_set(struct eventfd_slot *slot, int fd)
 		slot->parked = fd_take(&slot->fd);
 		loop_cancel(&slot->op);
 	}
-	fd_replace(&slot->fd, fd);
+	fd_discard(&slot->fd);
+	slot->fd = fd;
 }
 
 /* To be called at each completion. True if the slot may be armed (again). */
 static bool slot_completed(struct eventfd_slot *slot)
 {
-	fd_close(&slot->parked);
+	fd_discard(&slot->parked);
 	return slot->fd >= 0 && !slot->op.scope->closing;
 }
 

@@ -13,9 +13,9 @@
 
 /* What the ring may do once it is enabled; everything else gets -EACCES from the kernel. */
 static const uint8_t allowed_ops[] = {
-    IORING_OP_READ,     IORING_OP_WRITE,   IORING_OP_RECV,
-    IORING_OP_RECVMSG,  IORING_OP_SENDMSG, IORING_OP_ACCEPT,
-    IORING_OP_POLL_ADD, IORING_OP_TIMEOUT, IORING_OP_ASYNC_CANCEL,
+    IORING_OP_READ,         IORING_OP_WRITE,  IORING_OP_RECV,     IORING_OP_RECVMSG,
+    IORING_OP_SENDMSG,      IORING_OP_ACCEPT, IORING_OP_POLL_ADD, IORING_OP_TIMEOUT,
+    IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
 };
 
 /* Register operations for the ring's life: liburing gives its own descriptor back at the end. */
@@ -26,8 +26,8 @@ static const uint8_t allowed_registers[] = {
 
 static int restrict_ring(struct io_uring *ring)
 {
-	struct io_uring_restriction list[ARRAY_SIZE(allowed_ops) + ARRAY_SIZE(allowed_registers)] =
-	    {0};
+	struct io_uring_restriction
+	    list[ARRAY_SIZE(allowed_ops) + ARRAY_SIZE(allowed_registers) + 1] = {0};
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(allowed_ops); i++, n++) {
@@ -38,6 +38,8 @@ static int restrict_ring(struct io_uring *ring)
 		list[n].opcode = IORING_RESTRICTION_REGISTER_OP;
 		list[n].register_op = allowed_registers[i];
 	}
+	list[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	list[n++].sqe_flags = IOSQE_ASYNC;
 	/* liburing 2.3 declares a wrapper for this and for enabling, but doesn't export them. */
 	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, list,
 	                         n);
@@ -45,8 +47,11 @@ static int restrict_ring(struct io_uring *ring)
 
 static int set_up_ring(struct io_uring *ring)
 {
-	/* Some writes (to regular files) run in a kernel worker: one of each sort is enough. */
-	unsigned int workers[2] = {1, 1};
+	/*
+	 * Some writes (to regular files) run in a kernel worker, and so do closes, which may take
+	 * seconds: not all are to wait for one. Of the other sort, one is enough.
+	 */
+	unsigned int workers[2] = {4, 1};
 	int r;
 
 	r = io_uring_register_iowq_max_workers(ring, workers);
@@ -96,6 +101,7 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	loop->watch_ns = LOOP_WATCH_NS;
 	loop->gather_ns = LOOP_GATHER_NS;
 	loop->now_ms = clock_now_ms();
+	loop_discard_init(loop);
 	*ret_loop = loop;
 	return 0;
 
@@ -110,6 +116,7 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
+	loop_discard_deinit(loop);
 	assert(list_empty(&loop->backlog));
 	assert(list_empty(&loop->drainers));
 	assert(list_empty(&loop->short_of));
@@ -155,6 +162,9 @@ static void fill_entry(struct io_uring_sqe *sqe, struct loop_op *op)
 		sqe->accept_flags = op->flags;
 		break;
 	case IORING_OP_TIMEOUT:
+		break;
+	case IORING_OP_CLOSE:
+		sqe->flags = IOSQE_ASYNC;
 		break;
 	default:
 		sqe->msg_flags = op->flags;
@@ -294,6 +304,11 @@ void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int 
 void loop_arm_accept(struct loop_op *op, int fd)
 {
 	arm(op, IORING_OP_ACCEPT, fd, NULL, 0, SOCK_CLOEXEC);
+}
+
+void loop_arm_close(struct loop_op *op, int fd)
+{
+	arm(op, IORING_OP_CLOSE, fd, NULL, 0, 0);
 }
 
 void loop_arm_poll(struct loop_op *op, int fd, short events)

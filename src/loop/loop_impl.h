@@ -25,8 +25,15 @@ struct loop {
 	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
 	uint64_t gathered_ns;         /* when gather tasks were run last */
 	uint64_t completions;
+	unsigned int discards; /* descriptors that are being closed */
 	bool stopping;
 };
+
+/* discard.c */
+
+/* From the first on, descriptors that are discarded are closed here; the second waits for that. */
+void loop_discard_init(struct loop *loop);
+void loop_discard_deinit(struct loop *loop);
 
 /* loop_tasks.c */
 

@@ -10,12 +10,15 @@
 
 #define PIECE (64u * 1024)
 
+/* How often a reader is tried that writes no more and doesn't read. */
+#define PAUSE_MS 20
+
 /* What no deadline and no other guest should wait for is asked for in pieces. */
 static void go_on(struct transfer *transfer);
 
 static void forget(struct transfer *transfer)
 {
-	fd_close(&transfer->fd);
+	fd_discard(&transfer->fd);
 	free(transfer->bytes);
 	transfer->bytes = NULL;
 	transfer->len = transfer->room = transfer->done = 0;
@@ -24,7 +27,7 @@ static void forget(struct transfer *transfer)
 static void end(struct transfer *transfer, int error)
 {
 	/* To a reader at the other end, this is the end of the bytes. */
-	fd_close(&transfer->fd);
+	fd_discard(&transfer->fd);
 	transfer->ended(transfer, error);
 	forget(transfer);
 }
@@ -56,10 +59,28 @@ static void on_read(struct transfer *transfer, int32_t res)
 	transfer->len += (size_t)res;
 	if (transfer->len > transfer->limit)
 		end(transfer, -EFBIG);
-	else if (res == 0)
+	else if (res > 0)
+		go_on(transfer);
+	else if (transfer->may_end(transfer))
 		end(transfer, 0);
 	else
-		go_on(transfer);
+		loop_timer_arm(&transfer->pause, 1); /* then the end is read again */
+}
+
+/*
+ * That the other end writes no more. io_uring tells of that at once, whatever it is asked for: a
+ * poll would never again wait for room.
+ */
+static bool tells_only_of_the_end(int32_t res)
+{
+	return res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP));
+}
+
+static void on_pause_over(struct loop_op *op, int32_t res)
+{
+	(void)res;
+	if (!op->scope->closing)
+		await(container_of(op, struct transfer, pause.op));
 }
 
 static void on_done(struct loop_op *op, int32_t res)
@@ -73,6 +94,8 @@ static void on_done(struct loop_op *op, int32_t res)
 	if (loop_is_shortage(res)) {
 		transfer->polling = polled;
 		loop_arm_again(op);
+	} else if (polled && !transfer->reading && tells_only_of_the_end(res)) {
+		loop_timer_arm(&transfer->pause, PAUSE_MS);
 	} else if (res == -EAGAIN) {
 		await(transfer);
 	} else if (res == -EINTR || (polled && res >= 0)) {
@@ -110,10 +133,12 @@ static void go_on(struct transfer *transfer)
 }
 
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
-                   void (*ended)(struct transfer *transfer, int error))
+                   void (*ended)(struct transfer *transfer, int error),
+                   bool (*may_end)(struct transfer *transfer))
 {
-	*transfer = (struct transfer){.fd = -1, .ended = ended};
+	*transfer = (struct transfer){.fd = -1, .ended = ended, .may_end = may_end};
 	loop_op_init(&transfer->op, scope, on_done);
+	loop_timer_init(&transfer->pause, scope, on_pause_over);
 }
 
 static void start(struct transfer *transfer, int fd, bool reading)
@@ -140,6 +165,6 @@ void transfer_write(struct transfer *transfer, int fd, void *bytes, size_t len)
 
 void transfer_deinit(struct transfer *transfer)
 {
-	assert(!transfer->op.armed);
+	assert(!transfer->op.armed && !transfer->pause.op.armed);
 	forget(transfer);
 }

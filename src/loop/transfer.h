@@ -10,6 +10,7 @@
 
 struct transfer {
 	struct loop_op op;
+	struct loop_timer pause;
 	int fd;
 	bool reading;
 	bool polling; /* the op waits until there is something to do */
@@ -23,10 +24,13 @@ struct transfer {
 	 * -errno: -EFBIG where there is more than the limit. The bytes go when this returns.
 	 */
 	void (*ended)(struct transfer *transfer, int error);
+	/* Whether what was read can be taken now; if not, it is asked again a little later. */
+	bool (*may_end)(struct transfer *transfer);
 };
 
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
-                   void (*ended)(struct transfer *transfer, int error));
+                   void (*ended)(struct transfer *transfer, int error),
+                   bool (*may_end)(struct transfer *transfer));
 
 /* Begins, with a descriptor that is the transfer's from now on. It isn't under way: asserted. */
 void transfer_read(struct transfer *transfer, int fd, size_t limit);

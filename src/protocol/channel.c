@@ -193,12 +193,9 @@ static bool header_is_whole(const struct channel *channel)
 	return channel->done >= sizeof(channel->header);
 }
 
-static void receive_header(struct channel *channel)
+static void receive(struct channel *channel, void *bytes, size_t len)
 {
-	channel->iov = (struct iovec){
-	    .iov_base = (uint8_t *)&channel->header + channel->done,
-	    .iov_len = sizeof(channel->header) - channel->done,
-	};
+	channel->iov = (struct iovec){.iov_base = bytes, .iov_len = len};
 	channel->msg = (struct msghdr){
 	    .msg_iov = &channel->iov,
 	    .msg_iovlen = 1,
@@ -214,20 +211,32 @@ static void receive_more(struct channel *channel)
 	size_t at = channel->done - MIN(channel->done, sizeof(channel->header));
 
 	if (!header_is_whole(channel))
-		receive_header(channel);
+		receive(channel, (uint8_t *)&channel->header + channel->done,
+		        sizeof(channel->header) - channel->done);
 	else if (at < channel->parsed.size)
-		loop_arm_recv(&channel->receive, channel->fd, channel->payload + at,
-		              channel->parsed.size - at, 0);
+		receive(channel, channel->payload + at, channel->parsed.size - at);
 	else
 		/* Not here: by the time that work is done, all sends of this turn have ended. */
 		loop_work(channel->scope->loop, &channel->handle);
+}
+
+/* Takes a descriptor that came with the header, or with the payload, where none belongs. */
+static bool take_fd(struct channel *channel, int fd, bool in_header)
+{
+	bool room = channel->fds.count < FD_BAG_MAX;
+
+	if (in_header && room)
+		channel->fds.fd[channel->fds.count++] = fd;
+	else
+		fd_discard(&fd);
+	return room || !in_header;
 }
 
 /*
  * Puts the descriptors that came into the bag. False if some were lost: there were more than a
  * message can have, or than this process may open.
  */
-static bool take_fds(struct channel *channel)
+static bool take_fds(struct channel *channel, bool in_header)
 {
 	bool whole = !(channel->msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC));
 
@@ -241,12 +250,7 @@ static bool take_fds(struct channel *channel)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (channel->fds.count < FD_BAG_MAX)
-				channel->fds.fd[channel->fds.count++] = fd;
-			else {
-				fd_close(&fd);
-				whole = false;
-			}
+			whole &= take_fd(channel, fd, in_header);
 		}
 	}
 	return whole;
@@ -259,8 +263,8 @@ static void on_received(struct loop_op *op, int32_t res)
 	bool whole = true;
 
 	/* What a message brings is owned here even if nobody wants the message any more. */
-	if (res > 0 && in_header)
-		whole = take_fds(channel);
+	if (res > 0)
+		whole = take_fds(channel, in_header);
 	if (channel->scope->closing)
 		return;
 	if (loop_is_shortage(res)) {
@@ -324,5 +328,5 @@ void channel_deinit(struct channel *channel)
 	loop_task_cancel(&channel->handle);
 	loop_watch_cancel(&channel->awake);
 	fd_bag_close(&channel->fds);
-	fd_close(&channel->fd);
+	fd_discard(&channel->fd);
 }

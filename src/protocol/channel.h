@@ -6,6 +6,9 @@
  * exactly its payload: reading further would glue the next message's descriptors to this one.
  * All descriptors of a message are owned here; the session takes the ones it keeps, the rest are
  * closed. A refused request is answered and the connection lives on.
+ *
+ * Whatever else comes is taken, too, and then discarded: the kernel would close what it finds no
+ * room for in this process's only thread, however long that takes.
  */
 #ifndef PROTOCOL_CHANNEL_H
 #define PROTOCOL_CHANNEL_H
@@ -16,6 +19,9 @@
 #include "protocol/session.h"
 
 #include <stddef.h>
+
+/* The most descriptors that come at once: the kernel's SCM_MAX_FD. */
+#define CHANNEL_FDS_MAX 253u
 
 struct channel {
 	struct session *session;
@@ -38,11 +44,11 @@ struct channel {
 	struct wire_header header;
 	struct request_header parsed;
 	struct fd_bag fds;
+	/* cmsghdr's alignment is at most this one's */
+	_Alignas(max_align_t) char control[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int))];
 	size_t answer_len;
-	/* One after the other: with the header, after it, when it was handled. */
+	/* One after the other. */
 	union {
-		/* cmsghdr's alignment is at most this one's */
-		_Alignas(max_align_t) char control[CMSG_SPACE(FD_BAG_MAX * sizeof(int))];
 		uint8_t payload[WIRE_PAYLOAD_MAX];
 		struct {
 			struct wire_header header;

@@ -129,6 +129,9 @@ HANDLER(set_vring_kick)
 		return "a vring without a kick would have to be polled";
 	if (!fd_is_eventfd(fds->fd[0]))
 		return "not an eventfd";
+	/* It could hold more kicks than this process has time for, at once and for nothing. */
+	if (fd_counts_down(fds->fd[0]))
+		return "an eventfd that is a semaphore";
 	if (!session->record->vrings[request->vring].started)
 		refused = start_vring(session, request->vring);
 	if (refused)

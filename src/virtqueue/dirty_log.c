@@ -33,7 +33,7 @@ void dirty_log_deinit(struct dirty_log *log)
 		return;
 	fault_guard_leave(&log->guard);
 	munmap(log->map, log->map_len);
-	fd_close(&log->fd);
+	fd_discard(&log->fd);
 	dirty_log_init(log);
 }
 
@@ -106,12 +106,13 @@ void dirty_log_mark(struct dirty_log *log, uint64_t addr, uint64_t len)
 		return;
 	last /= DIRTY_LOG_PAGE;
 	for (uint64_t page = addr / DIRTY_LOG_PAGE; page <= last; page++) {
+		uint8_t bit = (uint8_t)(1u << page % 8);
+
 		if (page / 8 >= log->area.size)
 			return;
 		/* Pairs with the frontend's atomic clearing: whoever sees the bit sees the bytes.
 		 */
-		__atomic_fetch_or(&log->bits[page / 8], (uint8_t)(1u << page % 8),
-		                  __ATOMIC_RELEASE);
-		log->marked = true;
+		if (!(__atomic_fetch_or(&log->bits[page / 8], bit, __ATOMIC_RELEASE) & bit))
+			log->marked = true;
 	}
 }

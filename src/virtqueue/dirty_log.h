@@ -27,7 +27,7 @@ struct dirty_log_area {
 struct dirty_log {
 	struct fault_guard guard; /* stands while there is a mapping */
 	volatile bool lost;       /* the file has become shorter */
-	bool marked;              /* since somebody set it to false */
+	bool marked;              /* a page that wasn't, since somebody set it to false */
 	struct dirty_log_area area;
 	int fd;    /* -1: there is no log */
 	void *map; /* the area, widened to whole pages of its file */

@@ -56,7 +56,7 @@ static void unmap_at(struct gmem *gmem, unsigned int i)
 	struct gmem_mapping *mapping = &gmem->mappings[i];
 
 	munmap(mapping->map, mapping->map_len);
-	fd_close(&mapping->fd);
+	fd_discard(&mapping->fd);
 	*mapping = gmem->mappings[gmem->count - 1];
 	set_count(gmem, gmem->count - 1);
 }

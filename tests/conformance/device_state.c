@@ -5,6 +5,7 @@
  * nobody waits for it, and what isn't a whole state changes nothing.
  */
 #include "multiport_use.h"
+#include "tcp_client.h"
 
 #include "guest.h"
 
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define STATE_MAX (1u << 20)
@@ -190,6 +192,22 @@ static void what_a_driver_has_said_of_its_ports_is_known_elsewhere(void **state)
 	assert_true(guest_port_is_open(other->guest, USUAL_DATA));
 }
 
+/* It would be told the name of a port that has none. */
+static void a_state_with_a_name_to_tell_that_isnt_there_is_refused(void **state)
+{
+	struct multiport_driver_options driver = {.ports = USUAL_PORTS, .console.vmm = &vmm_crosvm};
+	struct bed_guest *guest = new_ports_guest(usual_ports, USUAL_PORTS, &driver);
+	uint8_t *pending = &saved.bytes[32 + 6]; /* of port 0: docs/device-state.md */
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	save(guest);
+	*pending ^= 1u << CONSOLE_PORT_NAME;
+	assert_int_not_equal(load(guest), 0);
+	*pending ^= 1u << CONSOLE_PORT_NAME;
+	assert_int_equal(load(guest), 0);
+}
+
 static void a_state_of_other_ports_is_refused(void **state)
 {
 	static const struct bed_port_options wrong[][2] = {
@@ -333,6 +351,102 @@ static void a_reader_may_be_slow_or_leave(void **state)
 	}
 }
 
+static void saves_to_a_socket_that_is_half_closed(struct bed_guest *guest, int ret_sockets[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_sockets) < 0 ||
+	    setsockopt(ret_sockets[1], SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)) < 0 ||
+	    fcntl(ret_sockets[0], F_SETFL, O_NONBLOCK) < 0)
+		support_die("no sockets");
+	shutdown(ret_sockets[0], SHUT_WR);
+	saved.size = 0;
+	assert_true(frontend_set_device_state_fd(&guest->frontend, false, ret_sockets[1]));
+	close(ret_sockets[1]);
+}
+
+/* One that only reads, and not yet: nothing happens, again and again, that would cost time. */
+static void a_slow_reader_that_writes_no_more_costs_nothing(void **state)
+{
+	struct bed_options options = {.history = 256 * 1024};
+	struct bed_guest *guest = prepare(&options);
+	uint64_t before, until;
+	int sockets[2];
+
+	(void)state;
+	driver_queue_deinit(&guest->ring[BED_TRANSMIT]);
+	bed_ring(guest, BED_TRANSMIT, 16, 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		bed_add_print(guest, bed_pattern(16384), 16384);
+		driver_kick(&guest->ring[BED_TRANSMIT]);
+		driver_await(&guest->ring[BED_TRANSMIT]);
+	}
+	driver_queue_stop(&guest->ring[BED_TRANSMIT]);
+	saves_to_a_socket_that_is_half_closed(guest, sockets);
+	frontend_silent(&guest->frontend, 50);
+	before = loop_completions(guest->bed->loop);
+	until = support_now_ms() + 200;
+	while (support_now_ms() < until)
+		bed_turn(guest->bed);
+	assert_in_range(loop_completions(guest->bed->loop) - before, 0, 50);
+	while (read_some(sockets[0]))
+		bed_turn(guest->bed);
+	assert_true(saved.size > 4 * 16384);
+	close(sockets[0]);
+	assert_int_equal(frontend_check_device_state(&guest->frontend), 0);
+}
+
+/* All that the guest is given, `size` bytes in however many buffers. */
+static void expect_either(struct bed_guest *guest, const char *one, const char *other)
+{
+	size_t size = strlen(one), done = 0;
+	char got[64];
+
+	start_rings(guest);
+	while (done < size) {
+		uint64_t gpa = bed_add_post(guest, 20);
+		uint32_t len;
+
+		driver_kick(&guest->ring[BED_RECEIVE]);
+		len = driver_await(&guest->ring[BED_RECEIVE]).len;
+		guest_memory_read(&guest->memory, gpa, got + done, len);
+		done += len;
+	}
+	stop_rings(guest);
+	driver_queue_deinit(&guest->ring[BED_RECEIVE]);
+	driver_queue_deinit(&guest->ring[BED_TRANSMIT]);
+	assert_int_equal(done, size);
+	assert_true(memcmp(got, one, size) == 0 || memcmp(got, other, size) == 0);
+}
+
+/* Whenever it is: the bytes of both come, each whole. */
+static void a_client_types_while_a_state_is_loaded(void **state)
+{
+	struct bed_guest *guest = prepare(NULL);
+	struct bed_guest *other = prepare_other(guest, &(struct bed_options){.network = true});
+	struct tcp_client client;
+
+	(void)state;
+	save(guest);
+	tcp_client_connect(&client, other, 0);
+	bed_settle(guest->bed);
+	for (unsigned int turns = 0; turns < 12; turns++) {
+		int pipe[2];
+
+		make_pipe(pipe);
+		assert_true(frontend_set_device_state_fd(&other->frontend, true, pipe[0]));
+		close(pipe[0]);
+		bed_settle(guest->bed);
+		assert_int_equal(write(pipe[1], saved.bytes, saved.size), saved.size);
+		close(pipe[1]);
+		for (unsigned int i = 0; i < turns; i++)
+			bed_turn(guest->bed);
+		assert_int_equal(tcp_client_send(&client, "TYPED HERE", 10), 10);
+		assert_int_equal(frontend_check_device_state(&other->frontend), 0);
+		bed_settle(guest->bed);
+		expect_either(other, "typedTYPED HERE", "TYPED HEREtyped");
+	}
+	tcp_client_close(&client, false);
+}
+
 static void a_frontend_may_leave_in_a_transfer(void **state)
 {
 	struct bed_options options = {.listens = true};
@@ -385,11 +499,14 @@ int main(void)
 	    BED_TEST(a_guest_goes_on_elsewhere),
 	    BED_TEST(a_guest_that_was_saved_goes_on_here),
 	    BED_TEST(what_a_driver_has_said_of_its_ports_is_known_elsewhere),
+	    BED_TEST(a_state_with_a_name_to_tell_that_isnt_there_is_refused),
 	    BED_TEST(a_state_of_other_ports_is_refused),
 	    BED_TEST(a_state_that_was_changed_harms_nobody),
 	    BED_TEST(what_is_no_state_changes_nothing),
 	    BED_TEST(the_answer_waits_for_the_end_of_the_transfer),
 	    BED_TEST(a_reader_may_be_slow_or_leave),
+	    BED_TEST(a_slow_reader_that_writes_no_more_costs_nothing),
+	    BED_TEST(a_client_types_while_a_state_is_loaded),
 	    BED_TEST(a_frontend_may_leave_in_a_transfer),
 	    BED_TEST(what_cannot_carry_a_state_is_refused),
 	};

@@ -205,6 +205,30 @@ static void the_frontend_is_told_that_the_log_has_more(void **state)
 	close(event);
 }
 
+/* A kick that is also told of the log: looking at a ring marks its flags, which isn't news. */
+static void a_kick_that_hears_of_the_log_doesnt_go_in_circles(void **state)
+{
+	static const uint64_t features[] = {0, 1ull << 29 /* EVENT_IDX */};
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct bed_guest *guest = prepare(features[i]);
+		struct log log = log_new();
+		uint64_t before, until = support_now_ms() + 100;
+
+		assert_int_equal(
+		    frontend_set_log_fd(&guest->frontend, guest->ring[BED_TRANSMIT].kick), 0);
+		start_logging(guest, &log);
+		bed_print(guest, "printed");
+		before = loop_completions(guest->bed->loop);
+		while (support_now_ms() < until)
+			bed_turn(guest->bed);
+		assert_in_range(loop_completions(guest->bed->loop) - before, 0, 50);
+		log_free(&log);
+		bed_free(guest->bed);
+	}
+}
+
 /* It is answered even by who doesn't acknowledge, once, and refused with a number. */
 static void set_log_base_is_answered_in_any_case(void **state)
 {
@@ -309,6 +333,7 @@ int main(void)
 	    BED_TEST(no_page_that_changes_is_missed),
 	    BED_TEST(logging_ends_with_its_feature_and_flags),
 	    BED_TEST(the_frontend_is_told_that_the_log_has_more),
+	    BED_TEST(a_kick_that_hears_of_the_log_doesnt_go_in_circles),
 	    BED_TEST(set_log_base_is_answered_in_any_case),
 	    BED_TEST(a_log_of_a_wrong_size_or_without_its_file_is_refused),
 	    BED_TEST(a_log_that_becomes_shorter_costs_its_guest_the_connection),

@@ -6,6 +6,7 @@
  */
 #include "testbed.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -382,6 +383,81 @@ static void features_of_the_configuration_space_need_config(void **state)
 	assert_int_equal(frontend_get_features(frontend), features);
 }
 
+#define LINGER_S 30
+
+/*
+ * A TCP connection whose last close waits LINGER_S for its peer, which reads nothing; returns the
+ * end that does.
+ */
+static int make_lingering(int *ret_peer)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct linger linger = {1, LINGER_S};
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(listener, (struct sockaddr *)&addr, len) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&addr, &len) < 0 ||
+	    connect(fd, (struct sockaddr *)&addr, len) < 0)
+		support_die("no connection");
+	*ret_peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	while (send(fd, bed_pattern(65536), 65536, MSG_DONTWAIT) > 0)
+		;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	return fd;
+}
+
+/* GET_FEATURES, and so many of those; their sender has none left. With 4 bytes, in the payload. */
+static void send_lingering(struct bed_guest *guest, unsigned int count, uint32_t fds_at)
+{
+	struct frontend_message message;
+	int fd, peer;
+
+	fd = make_lingering(&peer);
+	frontend_message_init(&message, FE_GET_FEATURES);
+	if (fds_at > 0)
+		frontend_message_u64(&message, 0);
+	message.fds_at = fds_at;
+	while (message.fd_count < count)
+		frontend_message_fd(&message, fd);
+	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+	close(fd);
+	bed_settle(guest->bed);
+	close(peer);
+}
+
+/* Whatever way it takes, the process doesn't wait for the close of what somebody has sent. */
+static void a_descriptor_that_is_slow_to_close_holds_nobody(void **state)
+{
+	static const struct {
+		unsigned int count;
+		uint32_t fds_at;
+	} rows[] = {
+	    {1, 0}, {8, 0}, {9, 0}, {FE_FDS_MAX, 0}, {1, FE_HEADER_SIZE}, {9, FE_HEADER_SIZE}};
+	struct bed_guest *guest = prepare();
+	uint64_t since = support_now_ms();
+	struct bed_mark mark;
+
+	(void)state;
+	bed_hang_up(guest);
+	bed_mark(&mark);
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bed_reconnect(guest);
+		send_lingering(guest, rows[i].count, rows[i].fds_at);
+		bed_hang_up(guest);
+	}
+	/* And one that is never read, as the connection ends before. */
+	bed_reconnect(guest);
+	assert_int_equal(send(guest->frontend.sock, "\0\0\0\0\0\0\0\0\0\0\0\0", 12, 0), 12);
+	send_lingering(guest, 1, 0);
+	bed_hang_up(guest);
+	bed_same(&mark);
+	assert_in_range(support_now_ms() - since, 0, LINGER_S * 1000 - 1000);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -399,6 +475,7 @@ int main(void)
 	    BED_TEST(features_not_offered_are_refused),
 	    BED_TEST(what_is_offered),
 	    BED_TEST(features_of_the_configuration_space_need_config),
+	    BED_TEST(a_descriptor_that_is_slow_to_close_holds_nobody),
 	};
 
 	return BED_RUN(tests);

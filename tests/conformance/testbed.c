@@ -339,10 +339,16 @@ void bed_settle(struct bed *bed)
 		if (bed->turns > last)
 			support_die("the loop doesn't come to rest");
 		bed_turn(bed);
-		if (loop_completions(bed->loop) != seen)
+		if (loop_completions(bed->loop) != seen || loop_discards(bed->loop) > 0)
 			quiet = 0;
 		seen = loop_completions(bed->loop);
 	}
+}
+
+void bed_await_discards(void)
+{
+	while (current_bed && loop_discards(current_bed->loop) > 0)
+		bed_turn(current_bed);
 }
 
 struct bed_wait {

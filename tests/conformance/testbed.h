@@ -170,6 +170,9 @@ bool bed_try(struct bed *bed, void (*run)(void *arg), void *arg);
 void bed_may_fail(struct bed *bed);
 void bed_escape(struct bed *bed);
 
+/* Turns until all that was discarded is closed. */
+void bed_await_discards(void);
+
 /* Open files and shared mappings: bed_same() asserts that there are as many as there were. */
 struct bed_mark {
 	struct resources resources;

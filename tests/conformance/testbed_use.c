@@ -66,6 +66,7 @@ struct driver_queue *bed_ring(struct bed_guest *guest, uint32_t index, uint16_t 
 
 void bed_mark(struct bed_mark *mark)
 {
+	bed_await_discards();
 	resources_count(&mark->resources);
 }
 
@@ -74,6 +75,7 @@ void bed_same(struct bed_mark *mark)
 	struct resources now;
 	bool same;
 
+	bed_await_discards();
 	resources_count(&now);
 	same = resources_same(&mark->resources, &now);
 	resources_free(&now);

@@ -17,6 +17,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,16 @@
 static bool is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static bool linux_is_at_least(unsigned int major, unsigned int minor)
+{
+	unsigned int got_major = 0, got_minor = 0;
+	struct utsname name;
+
+	uname(&name);
+	sscanf(name.release, "%u.%u", &got_major, &got_minor);
+	return got_major > major || (got_major == major && got_minor >= minor);
 }
 
 static int make_eventfd(void)
@@ -166,6 +177,19 @@ TEST(a_closed_descriptor_is_of_no_kind)
 	assert_false(fd_is_stream_socket(-1));
 	assert_errno(fd_inspect_memory(-1, &size, &page_size), EBADF);
 	assert_int_equal(size, 7);
+}
+
+TEST(a_semaphore_is_told_from_other_eventfds)
+{
+	int plain = eventfd(3, EFD_CLOEXEC), semaphore = eventfd(3, EFD_CLOEXEC | EFD_SEMAPHORE);
+	bool told = linux_is_at_least(6, 5);
+
+	assert_false(fd_counts_down(plain));
+	assert_int_equal(fd_counts_down(semaphore), told);
+	close(plain);
+	close(semaphore);
+	assert_false(fd_counts_down(semaphore));
+	assert_false(fd_counts_down(-1));
 }
 
 TEST(eventfds_are_told_whatever_their_flags)
@@ -360,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(each_kind_is_told_from_all_others),
 	    UNIT(a_closed_descriptor_is_of_no_kind),
+	    UNIT(a_semaphore_is_told_from_other_eventfds),
 	    UNIT(eventfds_are_told_whatever_their_flags),
 	    UNIT(a_memfd_has_its_size_and_the_systems_pages),
 	    UNIT(a_file_of_tmpfs_is_memory),

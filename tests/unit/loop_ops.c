@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "base/fd.h"
 #include "turning.h"
 
 #include <errno.h>
@@ -373,6 +374,30 @@ TEST(an_op_may_be_armed_again_in_its_own_function)
 	tear_down(&f);
 }
 
+/* Not here and now: it may take long. */
+TEST(what_is_discarded_is_closed_by_a_worker)
+{
+	struct fixture f;
+	int fd;
+
+	set_up_pipe(&f);
+	for (unsigned int i = 0; i < 100; i++) {
+		int copy = fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
+
+		fd_discard(&copy);
+		assert_int_equal(copy, -1);
+		assert_int_equal(loop_discards(f.loop), 1);
+		turn_until(f.loop, loop_discards(f.loop) == 0);
+		assert_int_equal(fcntl(fd, F_GETFD), -1);
+	}
+	/* The end waits for those on the way. */
+	fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
+	fd_discard(&(int){fd});
+	tear_down(&f);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	fd_discard(&(int){-1});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +415,7 @@ int main(void)
 	    UNIT(a_turn_that_waits_ends_with_a_completion),
 	    UNIT(what_cannot_be_done_is_told_by_the_result),
 	    UNIT(an_op_may_be_armed_again_in_its_own_function),
+	    UNIT(what_is_discarded_is_closed_by_a_worker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

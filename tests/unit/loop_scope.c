@@ -19,6 +19,7 @@ static struct io_uring_sqe *starved_get_sqe(struct io_uring *ring)
 }
 
 #define io_uring_get_sqe starved_get_sqe
+#include "loop/discard.c"
 #include "loop/loop.c"
 #include "loop/loop_tasks.c"
 

@@ -291,6 +291,17 @@ TEST(a_socket_whose_peer_sends_no_more_is_still_an_output)
 	assert_int_equal(f.quits, 0);
 }
 
+/* A state that is loaded must not take the room that a read was armed for. */
+TEST(it_says_while_it_receives)
+{
+	set_up();
+	assert_int_equal(write(from_us, "in", 2), 2);
+	turn_until(f.loop, f.output.port.receiving);
+	nested_expect_input(&f, "in", 2);
+	assert_false(f.output.port.receiving);
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +317,7 @@ int main(void)
 	    UNIT(finishing_writes_out_what_is_left),
 	    UNIT(it_may_be_stopped_while_a_write_waits),
 	    UNIT(files_and_dev_null_will_do),
+	    UNIT(it_says_while_it_receives),
 	    UNIT(a_socket_whose_peer_sends_no_more_is_still_an_output),
 	};
 

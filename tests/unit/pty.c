@@ -190,6 +190,21 @@ TEST(input_reaches_the_guest)
 	tear_down();
 }
 
+/* A state that is loaded must not take the room that a read was armed for. */
+TEST(it_says_while_it_receives)
+{
+	int slave;
+
+	pty_fixture_set_up(&f, 4096, 1024);
+	slave = pty_join(&f);
+	assert_int_equal(write(slave, "typed", 5), 5);
+	turn_until(f.base.loop, f.base.output.port.receiving);
+	pty_expect_input(&f, "typed");
+	assert_false(f.base.output.port.receiving);
+	close(slave);
+	tear_down();
+}
+
 TEST(input_of_who_has_gone_at_once_reaches_the_guest)
 {
 	pty_fixture_set_up(&f, 4096, 1024);
@@ -462,6 +477,7 @@ int main(void)
 	    UNIT(who_flushes_when_it_comes_still_sees_all),
 	    UNIT(who_flushes_later_means_it),
 	    UNIT(input_reaches_the_guest),
+	    UNIT(it_says_while_it_receives),
 	    UNIT(input_of_who_has_gone_at_once_reaches_the_guest),
 	    UNIT(input_that_there_is_no_room_for_waits),
 	    UNIT(it_is_raw_whatever_the_one_before_has_set),
