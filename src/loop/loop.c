@@ -51,7 +51,7 @@ static int set_up_ring(struct io_uring *ring)
 	 * Some writes (to regular files) run in a kernel worker, and so do closes, which may take
 	 * seconds: not all are to wait for one. Of the other sort, one is enough.
 	 */
-	unsigned int workers[2] = {4, 1};
+	unsigned int workers[2] = {LOOP_WORKERS, 1};
 	int r;
 
 	r = io_uring_register_iowq_max_workers(ring, workers);

@@ -25,11 +25,16 @@ struct loop {
 	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
 	uint64_t gathered_ns;         /* when gather tasks were run last */
 	uint64_t completions;
-	unsigned int discards; /* descriptors that are being closed */
+	struct list discarded; /* descriptors that wait for being closed */
+	unsigned int discards; /* those, and */
+	unsigned int closing;  /* those that are being closed */
 	bool stopping;
 };
 
 /* discard.c */
+
+/* The kernel's workers: of them, descriptors are closed by all but one. */
+#define LOOP_WORKERS 4u
 
 /* From the first on, descriptors that are discarded are closed here; the second waits for that. */
 void loop_discard_init(struct loop *loop);

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "base/fd.h"
+#include "loop/loop_impl.h"
 #include "turning.h"
 
 #include <errno.h>
@@ -390,6 +391,13 @@ TEST(what_is_discarded_is_closed_by_a_worker)
 		turn_until(f.loop, loop_discards(f.loop) == 0);
 		assert_int_equal(fcntl(fd, F_GETFD), -1);
 	}
+	/* Many at once: in turn, so that a worker is left for what is written to files. */
+	for (unsigned int i = 0; i < 100; i++) {
+		fd_discard(&(int){fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0)});
+		assert_true(f.loop->closing < LOOP_WORKERS);
+	}
+	turn_until(f.loop, loop_discards(f.loop) == 0);
+	assert_int_equal(f.loop->closing, 0);
 	/* The end waits for those on the way. */
 	fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
 	fd_discard(&(int){fd});
