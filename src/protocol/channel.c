@@ -146,9 +146,9 @@ static void on_handle(struct loop_task *task)
 		owe(channel);
 		return;
 	}
-	/* A question that is refused is answered too, with nothing: its asker waits. */
+	/* A question that is refused is answered too, if with nothing: its asker waits. */
 	if (request_is_answered(parsed->request) && !parsed->is_reply)
-		answer(channel, reply.payload, refused ? 0 : reply.size);
+		answer(channel, reply.payload, reply.size);
 	else if (is_acknowledged(channel))
 		acknowledge(channel, refused != NULL);
 	else

@@ -237,6 +237,7 @@ static HANDLER(set_device_state_fd)
 {
 	const char *refused;
 
+	session_answer_u64(reply, WIRE_STATE_NOFD | WIRE_STATE_FAILED);
 	if (!session_has(session, VHOST_USER_PROTOCOL_F_DEVICE_STATE))
 		return "DEVICE_STATE wasn't negotiated";
 	if (session_runs(session))
@@ -253,11 +254,12 @@ static HANDLER(check_device_state)
 {
 	enum session_transfer transfer;
 
+	session_answer_u64(reply, WIRE_STATE_FAILED);
 	if (!session_has(session, VHOST_USER_PROTOCOL_F_DEVICE_STATE))
 		return "DEVICE_STATE wasn't negotiated";
 	transfer = session->ops->check_state(session);
 	reply->later = transfer == SESSION_TRANSFER_UNDER_WAY;
-	session_answer_u64(reply, transfer != SESSION_TRANSFER_DONE);
+	session_answer_u64(reply, transfer == SESSION_TRANSFER_DONE ? 0 : WIRE_STATE_FAILED);
 	return NULL;
 }
 

@@ -107,7 +107,7 @@ struct session {
 
 /* The answer to a request. */
 struct session_reply {
-	const char *refused; /* why, or NULL if it was done */
+	const char *refused; /* why, or NULL if it was done; an answer may say so, too */
 	bool later;          /* the owner answers, with one number */
 	uint32_t size;
 	uint8_t payload[sizeof(struct wire_config) + WIRE_CONFIG_MAX];

@@ -134,8 +134,9 @@ struct wire_state_transfer {
 };
 _Static_assert(sizeof(struct wire_state_transfer) == 8, "vhost-user, device state transfer");
 
-/* In the answer to SET_DEVICE_STATE_FD: no descriptor comes back. */
-#define WIRE_STATE_NOFD (1ull << 8)
+/* In the answer to SET_DEVICE_STATE_FD: no descriptor comes back; and it was refused. */
+#define WIRE_STATE_NOFD   (1ull << 8)
+#define WIRE_STATE_FAILED UINT64_C(1)
 
 /* "Virtio device config space", whose bytes follow. */
 struct wire_config {

@@ -251,13 +251,14 @@ bool frontend_set_device_state_fd(struct frontend *frontend, bool load, int fd)
 	frontend_message_u32(&message, load);
 	frontend_message_u32(&message, 0);
 	frontend_message_fd(&message, fd);
-	if (get(frontend, &message, &reply, FE_REPLY_SIZE_ANY) || reply.size == 0)
+	if (get(frontend, &message, &reply, sizeof(value)))
 		return false;
 	memcpy(&value, reply.payload, sizeof(value));
-	if (reply.size != sizeof(value) || value != 0x100)
+	/* No descriptor comes back; the low bits tell of an error. */
+	if (value != 0x100 && value != 0x101)
 		support_die("SET_DEVICE_STATE_FD was answered with %#llx",
 		            (unsigned long long)value);
-	return true;
+	return value == 0x100;
 }
 
 uint64_t frontend_check_device_state(struct frontend *frontend)
