@@ -8,8 +8,10 @@
  */
 #include "unit.h"
 
+/* NOLINTBEGIN(bugprone-suspicious-include): what the head says. */
 #include "loop/loop.c"
 #include "loop/loop_tasks.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 #include "turning.h"
 
