@@ -73,7 +73,7 @@ static bool mark_seen(struct mark *mark, const uint8_t *bytes, size_t size)
 	for (i = 0; i < size; i++) {
 		memmove(mark->last, mark->last + 1, len - 1);
 		mark->last[len - 1] = (char)bytes[i];
-		seen |= !memcmp(mark->last, mark->text, len);
+		seen |= memcmp(mark->last, mark->text, len) == 0;
 	}
 	return seen;
 }

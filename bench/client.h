@@ -18,12 +18,11 @@ enum {
 
 struct client {
 	int sock;
+	uint32_t held_size;
+	uint8_t held[128];       /* the beginning of what may be the line about missing bytes */
+	uint64_t missed;         /* bytes that the backend said it left out */
 	struct pattern expected; /* output to come */
 	struct pattern sent;     /* input */
-	uint64_t missed;         /* bytes that the backend said it left out */
-
-	uint8_t held[128]; /* the beginning of what may be the line that says so */
-	uint32_t held_size;
 };
 
 /* Connects to 127.0.0.1; waits till somebody listens there. TCP_NODELAY. */

@@ -29,7 +29,7 @@ static uint64_t sum_of(FILE *file, const char *name, const char *other)
 		if (!colon)
 			continue;
 		*colon = '\0';
-		if (!strcmp(line, name) || (other && !strcmp(line, other)))
+		if (strcmp(line, name) == 0 || (other && strcmp(line, other) == 0))
 			sum += strtoull(colon + 1, NULL, 10);
 	}
 	return sum;

@@ -192,7 +192,7 @@ static struct result *find_result(const struct report *report, const char *varia
 	for (i = 0; i < report->results; i++) {
 		struct result *result = report->result[i];
 
-		if (!strcmp(result->variant, variant) && !strcmp(result->target, target))
+		if (strcmp(result->variant, variant) == 0 && strcmp(result->target, target) == 0)
 			return result;
 	}
 	return NULL;
@@ -334,7 +334,7 @@ void report_end(struct report *report)
 			put_result(report->json, report->result[i]);
 	}
 	for (i = 0; i < report->results; i++)
-		if (!strcmp(report->result[i]->target, "backend"))
+		if (strcmp(report->result[i]->target, "backend") == 0)
 			print_ratio(report, report->result[i]);
 	fflush(stdout);
 	forget_results(report);

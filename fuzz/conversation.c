@@ -225,7 +225,7 @@ struct conversation_step *conversation_add_file(struct conversation *conversatio
 		return NULL;
 	step->file_kind = kind;
 	step->number = size;
-	strcpy(step->name, name);
+	memcpy(step->name, name, strlen(name) + 1);
 	step->file = conversation->files;
 	conversation->file_step[conversation->files++] = conversation->count - 1;
 	return step;

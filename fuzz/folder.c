@@ -37,7 +37,7 @@ static int take_entry(struct folder *folder, const FTSENT *entry, const char *en
 
 int folder_list(struct folder *ret_folder, const char *path, const char *ending)
 {
-	char *roots[] = {(char *)(uintptr_t)path, NULL};
+	char *roots[] = {(char *)path, NULL};
 	FTS *walk = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL);
 	const FTSENT *entry;
 	int r = 0;

@@ -42,7 +42,7 @@ int frame_connect(const char *path, unsigned int deadline_ms)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return -errno;
@@ -64,7 +64,7 @@ static ssize_t send_some(int sock, const uint8_t *bytes, size_t len, const int *
                          unsigned int fds_count)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))];
-	struct iovec iov = {(uint8_t *)(uintptr_t)bytes, len};
+	struct iovec iov = {(uint8_t *)bytes, len};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *cmsg;
 

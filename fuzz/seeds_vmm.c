@@ -115,12 +115,14 @@ static void play(struct console_driver *console)
 static FILE *open_output(const char *folder, const char *name)
 {
 	char path[4096];
-	int at = snprintf(path, sizeof(path), "%s/", folder);
+	int len =
+	    snprintf(path, sizeof(path), "%s/%.*s.txt", folder, (int)strcspn(name, "."), name);
 	FILE *file;
 
-	for (; *name && *name != '.'; name++)
-		path[at++] = isalnum((unsigned char)*name) ? (char)tolower(*name) : '-';
-	strcpy(path + at, ".txt");
+	if (len >= (int)sizeof(path))
+		support_die("too long a path: %s", folder);
+	for (char *at = path + strlen(folder) + 1; *at != '.'; at++)
+		*at = isalnum((unsigned char)*at) ? (char)tolower(*at) : '-';
 	file = fopen(path, "w");
 	if (!file)
 		support_die("%s: %s", path, strerror(errno));

@@ -211,16 +211,18 @@ static void run(const struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	pthread_t thread;
+	bool changing;
 
 	if (bench.fd < 0)
 		bench_init();
 	read_input(bytes, len);
+	changing = bench.input.changes > 0;
 	atomic_store(&bench.walking, true);
-	if (bench.input.changes > 0)
+	if (changing)
 		must(pthread_create(&thread, NULL, change_memory, &bench.input) == 0);
 	run(&bench.input);
 	atomic_store(&bench.walking, false);
-	if (bench.input.changes > 0)
+	if (changing)
 		pthread_join(thread, NULL);
 	must(!bench.gmem.lost);
 	return 0;

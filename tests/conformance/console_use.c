@@ -4,7 +4,6 @@
  */
 #include "console_use.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,7 +62,7 @@ void expect_printed(struct tcp_client *client, uint64_t pos, size_t size)
 static size_t take_gap_line(const uint8_t *data, size_t size, struct stream_check *check)
 {
 	static const char begin[] = "\r\n[vhost-user-console: ";
-	unsigned long long gap = 0;
+	uint64_t gap = 0;
 	char line[128] = {0};
 	const uint8_t *end;
 
@@ -71,7 +70,7 @@ static size_t take_gap_line(const uint8_t *data, size_t size, struct stream_chec
 		return 0;
 	assert_true(end - data < (long)sizeof(line));
 	memcpy(line, data, (size_t)(end - data) + 1);
-	if (sscanf(line, "\r\n[vhost-user-console: %llu bytes skipped]\r\n", &gap) != 1)
+	if (!support_is_gap_line(line, &gap))
 		fail_msg("at %llu came: %s", (unsigned long long)check->pos, line);
 	check->pos += gap;
 	check->skipped += gap;

@@ -320,14 +320,15 @@ static void a_ring_in_another_region_works_on(void **state)
 	struct bed_guest *guest = bed_new(NULL);
 	struct guest_memory *memory = &guest->memory;
 	struct driver_queue *ring = &guest->ring[BED_TRANSMIT];
+	struct driver_places places;
 
 	(void)state;
 	bed_negotiate(guest, 0);
 	bed_ring(guest, BED_RECEIVE, 16, 0);
-	driver_queue_init_at(ring, &guest->frontend, memory, 1, 16, 0,
-	                     guest_memory_alloc(memory, 1, driver_desc_bytes(16), 16),
-	                     guest_memory_alloc(memory, 2, driver_avail_bytes(16), 2),
-	                     guest_memory_alloc(memory, 1, driver_used_bytes(16), 4));
+	places.desc = guest_memory_alloc(memory, 1, driver_desc_bytes(16), 16);
+	places.avail = guest_memory_alloc(memory, 2, driver_avail_bytes(16), 2);
+	places.used = guest_memory_alloc(memory, 1, driver_used_bytes(16), 4);
+	driver_queue_init_at(ring, &guest->frontend, memory, 1, 16, 0, &places);
 	assert_int_equal(driver_queue_start(ring), 0);
 	check_both_ways(guest);
 	assert_int_equal(frontend_rem_mem_reg(&guest->frontend, &memory->region[2]), 0);

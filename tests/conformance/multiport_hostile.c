@@ -328,13 +328,15 @@ static void control_memory_may_go(void **state)
 
 	(void)state;
 	for (unsigned int i = MULTIPORT_CONTROL_RECEIVE; i <= MULTIPORT_CONTROL_TRANSMIT; i++) {
-		uint64_t desc = guest_memory_alloc(memory, 2, driver_desc_bytes(64), 16);
-		uint64_t avail = guest_memory_alloc(memory, 2, driver_avail_bytes(64), 2);
-		uint64_t used = guest_memory_alloc(memory, 2, driver_used_bytes(64), 4);
+		const struct driver_places places = {
+		    .desc = guest_memory_alloc(memory, 2, driver_desc_bytes(64), 16),
+		    .avail = guest_memory_alloc(memory, 2, driver_avail_bytes(64), 2),
+		    .used = guest_memory_alloc(memory, 2, driver_used_bytes(64), 4),
+		};
 
 		driver_queue_deinit(&guest->console.queue[i]);
 		driver_queue_init_at(&guest->console.queue[i], &guest->frontend, memory, i, 64, 0,
-		                     desc, avail, used);
+		                     &places);
 	}
 	assert_true(multiport_driver_bring_up(&guest->multiport));
 	shake_hands(guest);

@@ -69,9 +69,8 @@ static bool is_known(uint16_t tcp_port)
 /* The port of the newest listening TCP socket; 0 if there is none. */
 static uint16_t newest_tcp_port(void)
 {
-	struct sockaddr_in address;
-
 	for (int fd = 3; fd < 1024; fd++) {
+		struct sockaddr_in address = {0};
 		socklen_t len = sizeof(address), flag_len = sizeof(int);
 		int listening = 0;
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-"""clang-tidy finds nothing in src/. Takes the build folder with compile_commands.json."""
+"""clang-tidy finds nothing in our C. Takes the build folder with compile_commands.json."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sources
 
+FOLDERS = ["src", "tests", "bench", "fuzz"]
 # What only gcc knows, and what clang-tidy can do without.
 GCC_ONLY = ("-fsanitize", "-fno-sanitize", "-Werror", "-fanalyzer")
 
@@ -20,8 +21,6 @@ def commands(build):
         found = {}
         for entry in json.load(file):
             path = os.path.relpath(os.path.join(entry["directory"], entry["file"]), sources.ROOT)
-            if not path.startswith("src" + os.sep):
-                continue
             words = [w for w in shlex.split(entry["command"]) if not w.startswith(GCC_ONLY)]
             found[path] = {**entry, "command": shlex.join(words)}
     return found
@@ -36,9 +35,10 @@ def run(folder, path):
 def main():
     sources.need("clang-tidy")
     found = commands(sys.argv[1])
-    paths = [p for p in sources.files(["src"], ".c") if p in found]
-    if not paths:
-        sys.exit("compile_commands.json has no file of src/")
+    paths = sources.files(FOLDERS, ".c")
+    unbuilt = [p for p in paths if p not in found]
+    if unbuilt:
+        sys.exit("not in compile_commands.json: " + " ".join(unbuilt))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         with open(os.path.join(folder, "compile_commands.json"), "w", encoding="utf-8") as file:
             json.dump([found[p] for p in paths], file)

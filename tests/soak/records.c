@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TELNET_SE = 240, TELNET_SB = 250, TELNET_IAC = 255 };
@@ -46,19 +47,28 @@ static void judge(struct record_reader *reader, uint32_t stream, uint32_t number
 	reader->excused = false;
 }
 
+/* Whether it is as record_write() writes it. */
+static bool is_record(const char *line, uint32_t *ret_stream, uint32_t *ret_number)
+{
+	char text[RECORD_BYTES + 1];
+
+	*ret_stream = (uint32_t)strtoul(line + 1, NULL, 16);
+	*ret_number = (uint32_t)strtoul(line + 10, NULL, 16);
+	snprintf(text, sizeof(text), "{%08X %08X}", *ret_stream, *ret_number);
+	return strcmp(line, text) == 0;
+}
+
 /* One byte that is nobody's command. */
 static void take(struct record_reader *reader, char byte)
 {
 	static const char gap[] = " bytes skipped]";
-	unsigned int stream, number;
-	int end = 0;
+	uint32_t stream, number;
 
 	if (byte == '{' || byte == '[' || reader->len == sizeof(reader->line) - 1)
 		reader->len = 0;
 	reader->line[reader->len++] = byte;
 	reader->line[reader->len] = 0;
-	if (byte == '}' && reader->len == RECORD_BYTES &&
-	    sscanf(reader->line, "{%8X %8X}%n", &stream, &number, &end) == 2 && end == RECORD_BYTES)
+	if (byte == '}' && reader->len == RECORD_BYTES && is_record(reader->line, &stream, &number))
 		judge(reader, stream, number);
 	else if (byte == ']' && reader->gaps && reader->len >= sizeof(gap) &&
 	         strcmp(reader->line + reader->len - (sizeof(gap) - 1), gap) == 0)

@@ -229,6 +229,7 @@ static bool soak(unsigned int seconds)
 
 int main(int argc, char **argv)
 {
+	unsigned int port;
 	bool good;
 
 	if (argc != 7)
@@ -236,12 +237,12 @@ int main(int argc, char **argv)
 	support_on_die = die;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	s.guests = (unsigned int)atoi(argv[5]);
-	s.place = (struct place){argv[2], (uint16_t)atoi(argv[3]),
-	                         (uint16_t)((unsigned int)atoi(argv[3]) + s.guests)};
-	s.seed = strtoull(argv[6], NULL, 10);
+	s.guests = (unsigned int)support_number(argv[5], UINT16_MAX);
+	port = (unsigned int)support_number(argv[3], UINT16_MAX);
+	s.place = (struct place){argv[2], (uint16_t)port, (uint16_t)(port + s.guests)};
+	s.seed = support_number(argv[6], UINT64_MAX);
 	start_daemon(argv[1]);
-	good = soak((unsigned int)atoi(argv[4]));
+	good = soak((unsigned int)support_number(argv[4], UINT32_MAX));
 	if (s.daemon.ended)
 		printf("the daemon %s\n", process_status_text(&s.daemon));
 	if (!process_end(&s.daemon, 20000) && good) {

@@ -110,10 +110,15 @@ struct driver_queue {
 void driver_queue_init(struct driver_queue *queue, struct frontend *frontend,
                        struct guest_memory *memory, uint32_t index, uint16_t size, uint16_t base);
 
-/* The same with the rings at given places, each wholly in one region, aligned to 16, 2 and 4. */
+/* Guest physical addresses of the rings, each wholly in one region, aligned to 16, 2 and 4. */
+struct driver_places {
+	uint64_t desc, avail, used;
+};
+
+/* The same with the rings at given places. */
 void driver_queue_init_at(struct driver_queue *queue, struct frontend *frontend,
                           struct guest_memory *memory, uint32_t index, uint16_t size, uint16_t base,
-                          uint64_t desc_gpa, uint64_t avail_gpa, uint64_t used_gpa);
+                          const struct driver_places *places);
 
 /* Closes the eventfds, frees the books; may be called twice, and on a zeroed queue. */
 void driver_queue_deinit(struct driver_queue *queue);

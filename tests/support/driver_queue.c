@@ -48,7 +48,7 @@ static void *allocate(uint32_t count, size_t size)
 
 void driver_queue_init_at(struct driver_queue *queue, struct frontend *frontend,
                           struct guest_memory *memory, uint32_t index, uint16_t size, uint16_t base,
-                          uint64_t desc_gpa, uint64_t avail_gpa, uint64_t used_gpa)
+                          const struct driver_places *places)
 {
 	if (!size || size > 32768 || size & (size - 1))
 		support_die("%u isn't the size of a split queue", size);
@@ -57,9 +57,9 @@ void driver_queue_init_at(struct driver_queue *queue, struct frontend *frontend,
 	    .memory = memory,
 	    .index = index,
 	    .size = size,
-	    .desc_gpa = desc_gpa,
-	    .avail_gpa = avail_gpa,
-	    .used_gpa = used_gpa,
+	    .desc_gpa = places->desc,
+	    .avail_gpa = places->avail,
+	    .used_gpa = places->used,
 	    .kick = -1,
 	    .call = -1,
 	    .err = -1,
@@ -76,11 +76,13 @@ void driver_queue_init_at(struct driver_queue *queue, struct frontend *frontend,
 void driver_queue_init(struct driver_queue *queue, struct frontend *frontend,
                        struct guest_memory *memory, uint32_t index, uint16_t size, uint16_t base)
 {
-	uint64_t desc = guest_memory_alloc(memory, 0, driver_desc_bytes(size), 16);
-	uint64_t avail = guest_memory_alloc(memory, 0, driver_avail_bytes(size), 2);
-	uint64_t used = guest_memory_alloc(memory, 0, driver_used_bytes(size), 4);
+	const struct driver_places places = {
+	    .desc = guest_memory_alloc(memory, 0, driver_desc_bytes(size), 16),
+	    .avail = guest_memory_alloc(memory, 0, driver_avail_bytes(size), 2),
+	    .used = guest_memory_alloc(memory, 0, driver_used_bytes(size), 4),
+	};
 
-	driver_queue_init_at(queue, frontend, memory, index, size, base, desc, avail, used);
+	driver_queue_init_at(queue, frontend, memory, index, size, base, &places);
 }
 
 static void close_eventfds(struct driver_queue *queue)
@@ -238,6 +240,7 @@ uint16_t driver_load16(const uint16_t *from)
 	return atomic_load_explicit((const _Atomic uint16_t *)from, memory_order_acquire);
 }
 
+/* It is written: the check doesn't know atomics. NOLINTNEXTLINE(readability-non-const-parameter) */
 void driver_store16(uint16_t *to, uint16_t value)
 {
 	atomic_store_explicit((_Atomic uint16_t *)to, value, memory_order_release);

@@ -265,9 +265,9 @@ static void attach_fds(struct msghdr *header, union control *control,
 
 /* One sendmsg() of [from, to) of bytes; the count sent, or a negative errno. */
 static ssize_t send_some(struct frontend *frontend, const struct frontend_message *message,
-                         uint8_t *bytes, uint32_t from, uint32_t to)
+                         const uint8_t *bytes, uint32_t from, uint32_t to)
 {
-	struct iovec iov = {.iov_base = bytes + from, .iov_len = to - from};
+	struct iovec iov = {.iov_base = (uint8_t *)bytes + from, .iov_len = to - from};
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 	union control control;
 	ssize_t count;

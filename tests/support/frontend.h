@@ -113,7 +113,8 @@ enum frontend_moment {
 };
 
 struct frontend {
-	int sock; /* ours; -1 after frontend_hangup() */
+	int sock;            /* ours; -1 after frontend_hangup() */
+	int backend_channel; /* our end of SET_BACKEND_REQ_FD's socket pair, or -1 */
 
 	/* Lets the backend run; NULL waits with poll(). Called again and again, must not block
 	 * long. */
@@ -125,10 +126,8 @@ struct frontend {
 	void *observe_arg;
 
 	enum frontend_need_reply need_reply;
-	uint64_t ack;      /* the last acknowledgement: 0 accepted, otherwise refused */
 	unsigned int sent; /* requests of the typed functions so far */
-
-	int backend_channel; /* our end of SET_BACKEND_REQ_FD's socket pair, or -1 */
+	uint64_t ack;      /* the last acknowledgement: 0 accepted, otherwise refused */
 };
 
 /* A message before it is sent. Build it, then spoil what the test wants spoilt. */

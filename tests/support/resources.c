@@ -5,6 +5,7 @@
 #include "resources.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ static int list_fds(FILE *list)
 	if (!directory)
 		support_die("/proc/self/fd can't be read");
 	while ((entry = readdir(directory))) {
-		if (entry->d_name[0] == '.' || atoi(entry->d_name) == dirfd(directory))
+		if (entry->d_name[0] == '.' ||
+		    (int)support_number(entry->d_name, INT_MAX) == dirfd(directory))
 			continue;
 		length = readlinkat(dirfd(directory), entry->d_name, target, sizeof(target) - 1);
 		target[length < 0 ? 0 : length] = 0;
@@ -88,9 +90,9 @@ static bool has_line(const char *list, const char *line, size_t length)
 	const char *at;
 
 	for (at = list; (at = strstr(at, "\n")); at++)
-		if (!strncmp(at + 1, line, length))
+		if (strncmp(at + 1, line, length) == 0)
 			return true;
-	return !strncmp(list, line, length);
+	return strncmp(list, line, length) == 0;
 }
 
 static void print_missing(const char *what, const char *list, const char *other)

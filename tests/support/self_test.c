@@ -133,6 +133,42 @@ static void regions_come_and_go(void **state)
 	guest_memory_deinit(&memory);
 }
 
+static void take_number(void *text)
+{
+	support_number(text, 65535);
+}
+
+static void numbers_are_whole_and_in_range(void **state)
+{
+	static char *const bad[] = {
+	    "", "x", "-1", "+1", " 1", "1 ", "0x1", "65536", "18446744073709551617"};
+
+	(void)state;
+	assert_int_equal(support_number("0", 0), 0);
+	assert_int_equal(support_number("65535", 65535), 65535);
+	assert_int_equal(support_number("18446744073709551615", UINT64_MAX), UINT64_MAX);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		expect_death(take_number, bad[i], "isn't a number up to 65535");
+}
+
+static void lines_of_gaps_are_known(void **state)
+{
+	static const char *const bad[] = {"",
+	                                  "\r\n[vhost-user-console: 12 bytes skipped]",
+	                                  "[vhost-user-console: 12 bytes skipped]\r\n",
+	                                  "\r\n[vhost-user-console: -1 bytes skipped]\r\n",
+	                                  "\r\n[vhost-user-console:  bytes skipped]\r\n",
+	                                  "\r\n[vhost-user-console: 12 bytes kept]\r\n"};
+	uint64_t skipped = 0;
+
+	(void)state;
+	assert_true(
+	    support_is_gap_line("\r\n[vhost-user-console: 12 bytes skipped]\r\n", &skipped));
+	assert_int_equal(skipped, 12);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(support_is_gap_line(bad[i], &skipped));
+}
+
 static void patterns_avoid_sysrq(void **state)
 {
 	uint8_t bytes[1000];
@@ -174,9 +210,14 @@ static void leaks_are_seen(void **state)
 int self_test_memory(void)
 {
 	const struct CMUnitTest tests[] = {
-	    SELF_TEST(addresses_never_coincide), SELF_TEST(addresses_convert),
-	    SELF_TEST(bounds_are_exact),         SELF_TEST(regions_come_and_go),
-	    SELF_TEST(patterns_avoid_sysrq),     SELF_TEST(leaks_are_seen),
+	    SELF_TEST(addresses_never_coincide),
+	    SELF_TEST(addresses_convert),
+	    SELF_TEST(bounds_are_exact),
+	    SELF_TEST(regions_come_and_go),
+	    SELF_TEST(numbers_are_whole_and_in_range),
+	    SELF_TEST(lines_of_gaps_are_known),
+	    SELF_TEST(patterns_avoid_sysrq),
+	    SELF_TEST(leaks_are_seen),
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, resources_group_setup,

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The way to fail and the clock. See support.h.
+ * The way to fail, the clock and numbers. See support.h.
  */
 #include "support.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 void (*support_on_die)(const char *message);
@@ -46,6 +49,30 @@ uint64_t support_deadline_ms(void)
 	if (!milliseconds)
 		milliseconds = 10000;
 	return milliseconds;
+}
+
+uint64_t support_number(const char *text, uint64_t most)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || number > most)
+		support_die("\"%s\" isn't a number up to %llu", text, (unsigned long long)most);
+	return number;
+}
+
+bool support_is_gap_line(const char *line, uint64_t *ret_skipped)
+{
+	static const char begin[] = "\r\n[vhost-user-console: ";
+	size_t len = sizeof(begin) - 1;
+	char *end;
+
+	if (strncmp(line, begin, len) != 0 || !isdigit((unsigned char)line[len]))
+		return false;
+	*ret_skipped = strtoull(line + len, &end, 10);
+	return strcmp(end, " bytes skipped]\r\n") == 0;
 }
 
 void support_fill_pattern(void *bytes, uint64_t length, uint64_t position)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What every file of the test support library needs: the way to fail, the clock.
+ * What every file of the test support library needs: the way to fail, the clock, numbers.
  *
  * The library is the other side of the daemon: a vhost-user frontend, guest memory and a
  * virtio-console driver. It includes nothing from src/, so that a misreading of the
@@ -30,6 +30,12 @@ uint64_t support_now_ms(void);
  * SUPPORT_DEADLINE_MS (a slow emulated machine needs more).
  */
 uint64_t support_deadline_ms(void);
+
+/* The decimal number that all of the text is; dies if it isn't one up to `most`. */
+uint64_t support_number(const char *text, uint64_t most);
+
+/* Whether this is all of the line that tells a reader how many bytes it hasn't got. */
+bool support_is_gap_line(const char *line, uint64_t *ret_skipped);
 
 /* A pattern that is cheap to make and to check; no byte of it is 0x0f, Linux's sysrq key. */
 void support_fill_pattern(void *bytes, uint64_t length, uint64_t position);

@@ -59,10 +59,10 @@ struct vmm_step {
 	                   GET_CONFIG: the offset the guest reads at */
 	uint32_t size;  /* GET_CONFIG: how many bytes the guest reads */
 	bool ack;       /* NEED_REPLY is set, if REPLY_ACK was negotiated (VMM_NEED_REPLY_MARKED) */
-	uint64_t needs; /* sent only if all of these protocol features were negotiated */
+	bool first_only;         /* not sent again while the connection lives */
+	uint64_t needs;          /* sent only if all of these protocol features were negotiated */
 	uint64_t unless;         /* not sent if any of these was */
 	uint64_t needs_features; /* sent only if all of these virtio features were acknowledged */
-	bool first_only;         /* not sent again while the connection lives */
 };
 
 enum vmm_need_reply {

@@ -49,6 +49,7 @@ TEST(pieces_are_zero_page_aligned_and_apart)
 
 TEST(the_memfd_has_what_was_written_at_the_same_offsets)
 {
+	static const char kept[] = "kept";
 	struct arena arena;
 	struct stat st;
 	uint8_t *second, *again;
@@ -56,12 +57,12 @@ TEST(the_memfd_has_what_was_written_at_the_same_offsets)
 	assert_int_equal(arena_init(&arena, 2 * page()), 0);
 	arena_take(&arena, 1);
 	second = arena_take(&arena, 1);
-	memcpy(second + 5, "kept", 4);
+	memcpy(second + 5, kept, sizeof(kept));
 	assert_int_equal(fstat(arena.fd, &st), 0);
 	assert_int_equal(st.st_size, 2 * page());
 	again = mmap(NULL, 2 * page(), PROT_READ, MAP_SHARED, arena.fd, 0);
 	assert_ptr_not_equal(again, MAP_FAILED);
-	assert_memory_equal(again + page() + 5, "kept", 4);
+	assert_memory_equal(again + page() + 5, kept, sizeof(kept));
 	munmap(again, 2 * page());
 	arena_deinit(&arena);
 }

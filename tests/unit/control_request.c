@@ -144,7 +144,7 @@ static char *long_line(size_t len)
 	char *line = malloc(len);
 
 	memset(line, 'n', len);
-	memcpy(line, begin, strlen(begin));
+	memcpy(line, begin, sizeof(begin) - 1);
 	return line;
 }
 

@@ -152,9 +152,9 @@ static char *long_request(size_t len, const char *end)
 	char *line = malloc(len + strlen(end) + 1);
 
 	memset(line, 'n', len);
-	memcpy(line, begin, strlen(begin));
+	memcpy(line, begin, sizeof(begin) - 1);
 	memcpy(line + len, end, strlen(end) + 1);
-	line[strlen(begin)] = 'x'; /* the owner's "no" is another case */
+	line[sizeof(begin) - 1] = 'x'; /* the owner's "no" is another case */
 	return line;
 }
 

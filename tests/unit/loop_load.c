@@ -32,9 +32,11 @@ static struct io_uring_sqe *played_get_sqe(struct io_uring *ring)
 
 #define io_uring_submit_and_get_events played_submit_and_get_events
 #define io_uring_get_sqe               played_get_sqe
+/* NOLINTBEGIN(bugprone-suspicious-include): what the head says. */
 #include "loop/discard.c"
 #include "loop/loop.c"
 #include "loop/loop_tasks.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 #include "turning.h"
 

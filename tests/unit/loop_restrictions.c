@@ -8,9 +8,11 @@
  */
 #include "unit.h"
 
+/* NOLINTBEGIN(bugprone-suspicious-include): what the head says. */
 #include "loop/discard.c"
 #include "loop/loop.c"
 #include "loop/loop_tasks.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 #include "turning.h"
 

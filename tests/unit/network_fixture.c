@@ -8,30 +8,34 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Calls `use` for each open descriptor until it returns true. */
-static int find_file(bool (*use)(int fd, const void *arg), const void *arg)
+static int find_file(bool (*use)(int fd, void *arg), void *arg)
 {
 	DIR *folder = opendir("/proc/self/fd");
 	struct dirent *entry;
 	int found = -1;
 
 	while (found < 0 && (entry = readdir(folder))) {
-		int fd = atoi(entry->d_name);
+		int fd;
 
-		if (entry->d_name[0] != '.' && fd != dirfd(folder) && use(fd, arg))
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = (int)support_number(entry->d_name, INT_MAX);
+		if (fd != dirfd(folder) && use(fd, arg))
 			found = fd;
 	}
 	closedir(folder);
 	return found;
 }
 
-static bool listens(int fd, const void *arg)
+static bool listens(int fd, void *arg)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	int value;
 
 	(void)arg;
@@ -41,10 +45,12 @@ static bool listens(int fd, const void *arg)
 	       addr.sin_family == AF_INET;
 }
 
-static bool counts(int fd, const void *arg)
+static bool counts(int fd, void *arg)
 {
+	unsigned int *count = arg;
+
 	(void)fd;
-	++*(unsigned int *)(uintptr_t)arg;
+	++*count;
 	return false;
 }
 
@@ -56,9 +62,9 @@ unsigned int network_open_files(void)
 	return count;
 }
 
-static bool is_peer_of(int fd, const void *arg)
+static bool is_peer_of(int fd, void *arg)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	const struct sockaddr_in *client = arg;
 
 	return getpeername(fd, (void *)&addr, &(socklen_t){sizeof(addr)}) == 0 &&
@@ -75,7 +81,7 @@ int network_daemon_end(int client)
 }
 
 /* A test that failed has left its listener: it must not be taken for the next one's. */
-static bool stops_listening(int fd, const void *arg)
+static bool stops_listening(int fd, void *arg)
 {
 	if (listens(fd, arg))
 		shutdown(fd, SHUT_RD);
@@ -100,9 +106,10 @@ void network_fixture_init_as(struct backend_fixture *f, size_t output_bytes, siz
 
 uint16_t network_port(void)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 
-	getsockname(find_file(listens, NULL), (void *)&addr, &(socklen_t){sizeof(addr)});
+	if (getsockname(find_file(listens, NULL), (void *)&addr, &(socklen_t){sizeof(addr)}) < 0)
+		support_die("nothing listens");
 	return ntohs(addr.sin_port);
 }
 

@@ -10,7 +10,6 @@
 #include "base/macros.h"
 #include "network_fixture.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -168,10 +167,10 @@ struct stream {
 
 static void take_line(struct stream *s)
 {
-	unsigned long long gap;
+	uint64_t gap = 0;
 
 	s->line[s->line_len] = '\0';
-	if (sscanf(s->line, "\r\n[vhost-user-console: %llu bytes skipped]", &gap) != 1)
+	if (!support_is_gap_line(s->line, &gap))
 		fail_msg("not the line of a gap: %s", s->line);
 	s->pos += gap;
 	s->line_len = 0;

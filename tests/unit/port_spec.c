@@ -29,9 +29,9 @@ static void set_defaults(const char *backend, char *uds_path, char *log_path)
 	    .backend = kind_of(backend),
 	    .place = {.address = "::1", .tcp_port = 1000, .mode = 0660, .group = 7},
 	    .history = 8192,
-	    .log_path = log_path,
 	};
 	defaults.place.uds_path = uds_path;
+	defaults.log_path = log_path;
 }
 
 /* For guest 3. */

@@ -19,8 +19,8 @@ static const struct request_limits limits = {.vrings = VRINGS, .vring_size = VRI
 
 /* A message that is right, and what is known of its kind. */
 struct message {
-	uint32_t id;
 	const char *name;
+	uint32_t id;
 	uint32_t size;
 	unsigned int fds;     /* that this message carries */
 	unsigned int min_fds; /* that such a message may carry, whatever its payload says */
@@ -35,34 +35,34 @@ struct message {
 	}
 
 static const struct message messages[] = {
-    {1, "GET_FEATURES", 0, .answered = true},
-    {2, "SET_FEATURES", 8, .payload = {0x140000000}},
-    {3, "SET_OWNER", 0},
-    {4, "RESET_OWNER", 0},
-    {5, "SET_MEM_TABLE", 8 + 32, 1, 1, 1, .payload = {1, 0x1000, 0x2000, 0x3000, 0x4000}},
-    {6, "SET_LOG_BASE", 16, 1, 1, 1, .payload = {0x1000, 0x2000}},
-    {7, "SET_LOG_FD", 0, 1, 1, 1},
-    {8, "SET_VRING_NUM", 8, .payload = STATE(1, 256)},
-    {9, "SET_VRING_ADDR", 40, .payload = {1, 0x1000, 0x3000, 0x2000, 0}},
-    {10, "SET_VRING_BASE", 8, .payload = STATE(1, 0xffff)},
-    {11, "GET_VRING_BASE", 8, .answered = true, .payload = STATE(1, 0)},
-    {12, "SET_VRING_KICK", 8, 1, 1, 1, .payload = {1}},
-    {13, "SET_VRING_CALL", 8, 1, 1, 1, .payload = {1}},
-    {14, "SET_VRING_ERR", 8, 1, 1, 1, .payload = {1}},
-    {15, "GET_PROTOCOL_FEATURES", 0, .answered = true},
-    {16, "SET_PROTOCOL_FEATURES", 8, .payload = {0x8229}},
-    {17, "GET_QUEUE_NUM", 0, .answered = true},
-    {18, "SET_VRING_ENABLE", 8, .payload = STATE(1, 1)},
-    {21, "SET_BACKEND_REQ_FD", 0, 1, 1, 1},
+    {"GET_FEATURES", 1, 0, .answered = true},
+    {"SET_FEATURES", 2, 8, .payload = {0x140000000}},
+    {"SET_OWNER", 3, 0},
+    {"RESET_OWNER", 4, 0},
+    {"SET_MEM_TABLE", 5, 8 + 32, 1, 1, 1, .payload = {1, 0x1000, 0x2000, 0x3000, 0x4000}},
+    {"SET_LOG_BASE", 6, 16, 1, 1, 1, .payload = {0x1000, 0x2000}},
+    {"SET_LOG_FD", 7, 0, 1, 1, 1},
+    {"SET_VRING_NUM", 8, 8, .payload = STATE(1, 256)},
+    {"SET_VRING_ADDR", 9, 40, .payload = {1, 0x1000, 0x3000, 0x2000, 0}},
+    {"SET_VRING_BASE", 10, 8, .payload = STATE(1, 0xffff)},
+    {"GET_VRING_BASE", 11, 8, .answered = true, .payload = STATE(1, 0)},
+    {"SET_VRING_KICK", 12, 8, 1, 1, 1, .payload = {1}},
+    {"SET_VRING_CALL", 13, 8, 1, 1, 1, .payload = {1}},
+    {"SET_VRING_ERR", 14, 8, 1, 1, 1, .payload = {1}},
+    {"GET_PROTOCOL_FEATURES", 15, 0, .answered = true},
+    {"SET_PROTOCOL_FEATURES", 16, 8, .payload = {0x8229}},
+    {"GET_QUEUE_NUM", 17, 0, .answered = true},
+    {"SET_VRING_ENABLE", 18, 8, .payload = STATE(1, 1)},
+    {"SET_BACKEND_REQ_FD", 21, 0, 1, 1, 1},
     /* offset 0, size 4, flags 0, four bytes */
-    {24, "GET_CONFIG", 12 + 4, .answered = true, .payload = {4ull << 32, 0}},
-    {25, "SET_CONFIG", 12 + 4, .payload = {4ull << 32, 0}},
-    {34, "RESET_DEVICE", 0},
-    {36, "GET_MAX_MEM_SLOTS", 0, .answered = true},
-    {37, "ADD_MEM_REG", 40, 1, 1, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
-    {38, "REM_MEM_REG", 40, 0, 0, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
-    {42, "SET_DEVICE_STATE_FD", 8, 1, 1, 1, .answered = true, .payload = STATE(1, 0)},
-    {43, "CHECK_DEVICE_STATE", 0, .answered = true},
+    {"GET_CONFIG", 24, 12 + 4, .answered = true, .payload = {4ull << 32, 0}},
+    {"SET_CONFIG", 25, 12 + 4, .payload = {4ull << 32, 0}},
+    {"RESET_DEVICE", 34, 0},
+    {"GET_MAX_MEM_SLOTS", 36, 0, .answered = true},
+    {"ADD_MEM_REG", 37, 40, 1, 1, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
+    {"REM_MEM_REG", 38, 40, 0, 0, 1, .payload = {0, 0x1000, 0x2000, 0x3000, 0x4000}},
+    {"SET_DEVICE_STATE_FD", 42, 8, 1, 1, 1, .answered = true, .payload = STATE(1, 0)},
+    {"CHECK_DEVICE_STATE", 43, 0, .answered = true},
 };
 
 static inline const struct message *message_of(uint32_t id)

@@ -148,7 +148,7 @@ static void twice(struct stage *stage, const void *bytes, size_t len)
 
 TEST(bytes_that_grow_never_grow_beyond_the_buffer)
 {
-	char got[256];
+	char got[256] = "";
 
 	set_up();
 	f.stage.encode = twice;
