@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -35,11 +36,14 @@ static bool is_open(int fd)
 
 static bool linux_is_at_least(unsigned int major, unsigned int minor)
 {
-	unsigned int got_major = 0, got_minor = 0;
+	unsigned long got_major, got_minor;
 	struct utsname name;
+	char *end;
 
 	uname(&name);
-	sscanf(name.release, "%u.%u", &got_major, &got_minor);
+	got_major = strtoul(name.release, &end, 10);
+	assert_true(*end == '.');
+	got_minor = strtoul(end + 1, NULL, 10);
 	return got_major > major || (got_major == major && got_minor >= minor);
 }
 
