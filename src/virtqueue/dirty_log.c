@@ -37,9 +37,9 @@ void dirty_log_deinit(struct dirty_log *log)
 	dirty_log_init(log);
 }
 
-enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd)
+enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd, uint64_t most)
 {
-	uint64_t end, file_size, page;
+	uint64_t end, file_size, page, start, len;
 
 	if (area->size == 0)
 		return DIRTY_LOG_EMPTY;
@@ -49,6 +49,8 @@ enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd
 		return DIRTY_LOG_FILE_KIND;
 	if (end > file_size)
 		return DIRTY_LOG_FILE_SHORT;
+	if (!checked_pages(area->offset, area->size, page, &start, &len) || len > most)
+		return DIRTY_LOG_TOO_MUCH;
 	return DIRTY_LOG_OK;
 }
 
@@ -60,6 +62,7 @@ const char *dirty_log_verdict_text(enum dirty_log_verdict verdict)
 	    [DIRTY_LOG_OVERFLOW] = "a log that passes the end of the address space",
 	    [DIRTY_LOG_FILE_KIND] = "a log whose file isn't memfd, tmpfs or hugetlbfs",
 	    [DIRTY_LOG_FILE_SHORT] = "a log behind the end of its file",
+	    [DIRTY_LOG_TOO_MUCH] = "a log larger than a guest may have mapped here",
 	};
 
 	return texts[verdict];
@@ -67,25 +70,23 @@ const char *dirty_log_verdict_text(enum dirty_log_verdict verdict)
 
 int dirty_log_map(struct dirty_log *log, const struct dirty_log_area *area, int fd)
 {
-	uint64_t file_size, page, start, end;
+	uint64_t file_size, page, start, len;
 	void *map;
 	int r;
 
 	r = fd_inspect_memory(fd, &file_size, &page);
 	if (r < 0)
 		return r;
-	start = area->offset & ~(page - 1);
-	if (!checked_add(area->offset + area->size, page - 1, &end))
+	if (!checked_pages(area->offset, area->size, page, &start, &len))
 		return -EINVAL;
-	end &= ~(page - 1);
-	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
 	if (map == MAP_FAILED)
 		return -errno;
 	dirty_log_deinit(log);
 	log->area = *area;
 	log->fd = fd;
 	log->map = map;
-	log->map_len = end - start;
+	log->map_len = len;
 	log->bits = (uint8_t *)map + (area->offset - start);
 	fault_guard_enter(&log->guard);
 	return 0;

@@ -311,7 +311,7 @@ TEST(regions_are_judged)
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int fd = file_of(0x100000);
-		enum gmem_verdict verdict = gmem_judge(&gmem, &rows[i].region, fd);
+		enum gmem_verdict verdict = gmem_judge(&gmem, &rows[i].region, fd, UINT64_MAX);
 
 		if (verdict != rows[i].verdict)
 			fail_msg("%s: %s", rows[i].what, gmem_verdict_text(verdict));
@@ -335,10 +335,10 @@ TEST(only_files_in_memory_are_taken)
 
 	gmem_init(&gmem);
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	assert_int_equal(gmem_judge(&gmem, &region, event), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, null), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, pair[0]), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, -1), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, event, UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, null, UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, pair[0], UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, -1, UINT64_MAX), GMEM_FILE_KIND);
 	close(event);
 	close(null);
 	close(pair[0]);
@@ -372,17 +372,51 @@ TEST(there_are_as_many_regions_as_slots)
 	gmem_init(&gmem);
 	for (unsigned int i = 0; i < GMEM_REGIONS_MAX; i++) {
 		fd = file_of(0x1000);
-		assert_int_equal(gmem_judge(&gmem, &region, fd), GMEM_OK);
+		assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_OK);
 		assert_int_equal(gmem_map(&gmem, &region, fd), 0);
 		region.guest_addr += 0x1000;
 		region.user_addr += 0x2000;
 	}
 	fd = file_of(0x1000);
-	assert_int_equal(gmem_judge(&gmem, &region, fd), GMEM_NO_SLOT);
+	assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_NO_SLOT);
 	close(fd);
 	assert_true(gmem_covers(&gmem, 0x1000, GMEM_REGIONS_MAX * 0x1000));
 	gmem_deinit(&gmem);
 	gmem_deinit(&gmem);
+}
+
+/* A region takes whole pages of its file, and each counts. */
+TEST(no_more_is_mapped_than_may_be)
+{
+	static const struct {
+		struct gmem_region region;
+		uint64_t most;
+		enum gmem_verdict verdict;
+	} rows[] = {
+	    {{0x900000, 0x2000, 0x10000, 0}, 0x12000, GMEM_OK},
+	    {{0x900000, 0x2000, 0x10000, 0}, 0x11fff, GMEM_TOO_MUCH},
+	    {{0x900000, 1, 0x10000, 0xfff}, 0x11000, GMEM_OK},
+	    {{0x900000, 1, 0x10000, 0xfff}, 0x10fff, GMEM_TOO_MUCH},
+	    {{0x900000, 2, 0x10000, 0xfff}, 0x12000, GMEM_OK},
+	    {{0x900000, 2, 0x10000, 0xfff}, 0x11fff, GMEM_TOO_MUCH},
+	    {{0x900000, 1, 0x10000, 0}, 0, GMEM_TOO_MUCH},
+	    {{0x900000, 1ull << 46, 1ull << 45, 0}, 1ull << 45, GMEM_TOO_MUCH},
+	};
+	const struct gmem_region base = {BASE_GUEST, BASE_SIZE, BASE_USER, 0};
+	int fd = file_of(1ull << 46);
+	struct gmem gmem;
+
+	gmem_init(&gmem);
+	assert_int_equal(gmem_mapped(&gmem), 0);
+	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
+	assert_int_equal(gmem_mapped(&gmem), BASE_SIZE);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		if (gmem_judge(&gmem, &rows[i].region, fd, rows[i].most) != rows[i].verdict)
+			fail_msg("row %zu", i);
+	}
+	close(fd);
+	gmem_deinit(&gmem);
+	assert_int_equal(gmem_mapped(&gmem), 0);
 }
 
 int main(void)
@@ -398,6 +432,7 @@ int main(void)
 	    UNIT(a_region_is_removed_by_its_addresses_and_size_whatever_its_offset),
 	    UNIT(replacing_moves_all_regions_and_drops_the_old),
 	    UNIT(regions_are_judged),
+	    UNIT(no_more_is_mapped_than_may_be),
 	    UNIT(only_files_in_memory_are_taken),
 	    UNIT(a_file_that_may_not_be_written_is_an_error_and_stays_the_callers),
 	    UNIT(there_are_as_many_regions_as_slots),
