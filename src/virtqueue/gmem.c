@@ -265,15 +265,16 @@ void *gmem_guest(struct gmem *gmem, uint64_t addr, uint64_t len)
 	return start && together == len ? start : NULL;
 }
 
-bool gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len)
+unsigned int gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len)
 {
+	unsigned int parts = 0;
 	size_t together;
 
-	for (; len > 0; addr += together, len -= together) {
+	for (; len > 0; addr += together, len -= together, parts++) {
 		if (!gmem_guest_part(gmem, addr, len, &together))
-			return false;
+			return 0;
 	}
-	return true;
+	return parts;
 }
 
 void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len)

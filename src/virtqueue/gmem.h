@@ -101,8 +101,11 @@ void *gmem_guest(struct gmem *gmem, uint64_t addr, uint64_t len);
  */
 void *gmem_guest_part(struct gmem *gmem, uint64_t addr, uint64_t len, size_t *ret_len);
 
-/* Whether each of the `len` bytes at guest physical address `addr` is mapped. */
-bool gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len);
+/*
+ * In how many parts the `len` bytes at guest physical address `addr` are mapped; 0 if one of them
+ * isn't, or for no bytes at all.
+ */
+unsigned int gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len);
 
 /* The same as gmem_guest() for an address in the frontend's own address space. */
 void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len);
