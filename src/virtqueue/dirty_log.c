@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Puts anonymous memory in the place of the log, if `addr` is in it. */
+/* Puts other memory in the place of the log, if `addr` is in it. */
 static bool on_fault(struct fault_guard *guard, const void *at)
 {
 	struct dirty_log *log = container_of(guard, struct dirty_log, guard);
@@ -17,8 +17,7 @@ static bool on_fault(struct fault_guard *guard, const void *at)
 	if (addr < start || addr >= start + log->map_len)
 		return false;
 	log->lost = true;
-	return mmap(log->map, log->map_len, PROT_READ | PROT_WRITE,
-	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+	return fault_replace(log->map, log->map_len);
 }
 
 void dirty_log_init(struct dirty_log *log)

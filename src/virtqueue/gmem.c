@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Puts anonymous memory in the place of the mapping that `addr` is in, if any. */
+/* Puts other memory in the place of the mapping that `addr` is in, if any. */
 static bool on_fault(struct fault_guard *guard, const void *at)
 {
 	struct gmem *gmem = container_of(guard, struct gmem, guard);
@@ -24,9 +24,7 @@ static bool on_fault(struct fault_guard *guard, const void *at)
 			continue;
 		gmem->lost = true;
 		/* All of it, as a file of huge pages can't be replaced in part. */
-		return mmap(mapping->map, mapping->map_len, PROT_READ | PROT_WRITE,
-		            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-		            0) != MAP_FAILED;
+		return fault_replace(mapping->map, mapping->map_len);
 	}
 	return false;
 }

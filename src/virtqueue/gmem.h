@@ -7,7 +7,7 @@
  * the file offset and our own address of the same byte are four different numbers.
  *
  * The frontend may make a file shorter under its mapping. At the first access that finds nothing,
- * anonymous memory takes the mapping's place, and its gmem is `lost`, so that whoever works with
+ * other memory takes the mapping's place, and its gmem is `lost`, so that whoever works with
  * it can end that guest when it comes to it.
  */
 #ifndef VIRTQUEUE_GMEM_H
