@@ -192,7 +192,11 @@ static const struct session_ops ops = {
 
 static void bench_init(struct bench *bench)
 {
-	static const struct request_limits limits = {.vrings = VRINGS, .vring_size = 1024};
+	static const struct request_limits limits = {
+	    .vrings = VRINGS,
+	    .vring_size = 1024,
+	    .mapped = 1ull << 40,
+	};
 	struct session_place place;
 
 	memset(bench, 0, sizeof(*bench));

@@ -198,7 +198,8 @@ static void memory_init(void)
 	rings = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	must(rings != MAP_FAILED);
 	gmem_init(&gmem);
-	must(gmem_judge(&gmem, &region, fd) == GMEM_OK && gmem_map(&gmem, &region, fd) == 0);
+	must(gmem_judge(&gmem, &region, fd, UINT64_MAX) == GMEM_OK);
+	must(gmem_map(&gmem, &region, fd) == 0);
 }
 
 /* Starts a ring with so many buffers of `len` bytes available. */

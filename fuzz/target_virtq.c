@@ -62,7 +62,7 @@ static void bench_init(void)
 	bench.driver = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, OFFSET);
 	must(bench.driver != MAP_FAILED);
 	gmem_init(&bench.gmem);
-	must(gmem_judge(&bench.gmem, &region, fd) == GMEM_OK);
+	must(gmem_judge(&bench.gmem, &region, fd, MEMORY) == GMEM_OK);
 	must(gmem_map(&bench.gmem, &region, fd) == 0);
 	bench.fd = fd;
 }

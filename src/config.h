@@ -27,6 +27,7 @@ struct guest_config {
 	mode_t socket_mode;
 	gid_t socket_group;        /* (gid_t)-1: as it comes */
 	uint32_t max_queue_size;   /* entries a vring: a power of two up to 32768 */
+	uint64_t max_mapped;       /* bytes of its memory and its log that are mapped here */
 	bool resize_rows_first;    /* what the guest takes VIRTIO_CONSOLE_RESIZE for */
 	bool multiport;            /* offer VIRTIO_CONSOLE_F_MULTIPORT; else there is one port */
 	unsigned int max_ports;    /* the most the guest may have, those that are added later too */

@@ -123,6 +123,13 @@ static bool add_port(struct guest_config *guest, unsigned int i, const char *tex
 	return true;
 }
 
+/*
+ * The process has 47 bits of addresses. Half of them are shared out, so that no frontend can use up
+ * those of the others; but there are no more than a few guests of terabytes.
+ */
+#define MAPPED_ALL   (1ull << 46)
+#define MAPPED_LEAST (1ull << 40)
+
 static bool fill_guest(const struct settings *settings, unsigned int i,
                        const struct port_config *defaults, struct guest_config *guest, char *error)
 {
@@ -133,6 +140,7 @@ static bool fill_guest(const struct settings *settings, unsigned int i,
 	    .socket_mode = settings->socket_mode,
 	    .socket_group = settings->socket_group,
 	    .max_queue_size = settings->max_queue_size,
+	    .max_mapped = MAX(MAPPED_ALL / settings->socket_count, MAPPED_LEAST),
 	    .resize_rows_first = settings->resize_rows_first,
 	    .max_ports = MAX((unsigned int)settings->max_ports, ports_count),
 	    .ports = calloc(ports_count, sizeof(*guest->ports)),

@@ -35,6 +35,7 @@ void stage_fill(struct stage *stage)
 	struct iovec spans[2];
 	uint64_t gap;
 	unsigned int n;
+	size_t len = 0;
 
 	if (stage->done < stage->len)
 		return;
@@ -45,8 +46,11 @@ void stage_fill(struct stage *stage)
 	n = reader_spans(stage->reader, (stage->size - stage->len) / stage->growth, spans);
 	for (unsigned int i = 0; i < n; i++) {
 		encode(stage, spans[i].iov_base, spans[i].iov_len);
-		reader_taken(stage->reader, spans[i].iov_len);
+		len += spans[i].iov_len;
 	}
+	/* Last: the device may be told of the room, and the ring is another one then. */
+	if (n > 0)
+		reader_taken(stage->reader, len);
 }
 
 size_t stage_rest(const struct stage *stage, void **ret_bytes)

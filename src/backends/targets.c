@@ -74,12 +74,16 @@ static bool move_back(struct reader *reader, struct byte_ring *input)
 {
 	struct iovec spans[2];
 	unsigned int n = reader_spans(reader, byte_ring_free(input), spans);
+	size_t len = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		byte_ring_put(input, spans[i].iov_base, spans[i].iov_len);
-		reader_sent(reader, spans[i].iov_len);
+		len += spans[i].iov_len;
 	}
-	return n > 0;
+	/* Last: the device may be told of the room, and wakes the echo again. */
+	if (len > 0)
+		reader_sent(reader, len);
+	return len > 0;
 }
 
 static void wake_echo(struct reader *reader)

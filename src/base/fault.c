@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* A signal comes to the process, so there is one line of guards. */
 static struct list the_guards = {&the_guards, &the_guards};
@@ -32,6 +34,29 @@ void fault_guard_init(struct fault_guard *guard,
 {
 	list_init(&guard->link);
 	guard->hit = hit;
+}
+
+static bool replace_by(void *map, size_t len, int flags, int fd)
+{
+	return mmap(map, len, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) != MAP_FAILED;
+}
+
+/* Pages of a memfd are charged when they are written, whatever the system's rules for the rest. */
+static bool replace_by_memfd(void *map, size_t len)
+{
+	int fd = memfd_create("lost", MFD_CLOEXEC);
+	bool ok = fd >= 0 && ftruncate(fd, (off_t)len) == 0 && replace_by(map, len, MAP_SHARED, fd);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+bool fault_replace(void *map, size_t len)
+{
+	/* With vm.overcommit_memory=2 or RLIMIT_DATA, the first may be refused. */
+	return replace_by(map, len, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1) ||
+	       replace_by_memfd(map, len);
 }
 
 void fault_guard_enter(struct fault_guard *guard)

@@ -12,6 +12,7 @@
 #include "base/list.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct fault_guard {
 	struct list link;
@@ -24,6 +25,12 @@ struct fault_guard {
 
 void fault_guard_init(struct fault_guard *guard,
                       bool (*hit)(struct fault_guard *guard, const void *addr));
+
+/*
+ * Puts other memory in the place of a mapping, whole pages; async-signal-safe. False if the system
+ * refuses.
+ */
+bool fault_replace(void *map, size_t len);
 
 /* Has it stand guard, or not any more. The signal is taken over by the first that does. */
 void fault_guard_enter(struct fault_guard *guard);

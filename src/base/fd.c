@@ -158,11 +158,25 @@ bool fd_is_stream_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
+/*
+ * Only files in memory have seals. Asked before anything else: it is the kernel that answers, while
+ * fstat() may have to wait for the server of a file system.
+ */
+static int look_for_seals(int fd)
+{
+	if (fcntl(fd, F_GET_SEALS) >= 0)
+		return 0;
+	return errno == EINVAL ? -EMEDIUMTYPE : -errno;
+}
+
 int fd_inspect_memory(int fd, uint64_t *ret_size, uint64_t *ret_page_size)
 {
+	int r = look_for_seals(fd);
 	struct stat st;
 	struct statfs fs;
 
+	if (r < 0)
+		return r;
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC))
@@ -176,10 +190,7 @@ int fd_inspect_memory(int fd, uint64_t *ret_size, uint64_t *ret_page_size)
 bool fd_is_channel(int fd)
 {
 	uint64_t size, page;
-	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return false;
-	return S_ISFIFO(st.st_mode) || fd_is_stream_socket(fd) ||
+	return fcntl(fd, F_GETPIPE_SZ) >= 0 || fd_is_stream_socket(fd) ||
 	       fd_inspect_memory(fd, &size, &page) == 0;
 }

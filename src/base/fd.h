@@ -69,7 +69,10 @@ bool fd_counts_down(int fd);
 /* True for a stream socket. */
 bool fd_is_stream_socket(int fd);
 
-/* True for what bytes can go through without a disk or a network: pipe, socket, file in memory. */
+/*
+ * True for what bytes can go through without a disk or a network: pipe, stream socket, file in
+ * memory. Nobody but the kernel is asked, here and in fd_inspect_memory().
+ */
 bool fd_is_channel(int fd);
 
 /*

@@ -14,7 +14,8 @@
 
 /*
  * What one call of a pump takes at most, so that one guest can't keep the others waiting: bytes,
- * and descriptors, of which a chain counts as one more than it has.
+ * and descriptors, of which a chain counts as one more than it has, and one in several regions of
+ * memory as several.
  */
 #define PORT_BUDGET_BYTES (256u * 1024)
 #define PORT_BUDGET_DESCS 4096u

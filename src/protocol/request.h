@@ -42,6 +42,7 @@ struct request_header {
 struct request_limits {
 	unsigned int vrings; /* 1 to 256 */
 	uint32_t vring_size; /* the largest: at most VIRTQ_SIZE_MAX */
+	uint64_t mapped;     /* bytes of memory and log; it is the session that holds to it */
 };
 
 struct request_config {

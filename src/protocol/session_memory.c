@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "protocol/session_impl.h"
 
-static const char *map_region(struct gmem *memory, const struct gmem_region *region,
-                              struct fd_bag *fds, unsigned int i)
+/*
+ * `memory` is the session's own, or is about to take its place. It is judged by itself then, like
+ * a log, although the one before is mapped for a moment more: of one guest at a time.
+ */
+static const char *map_region(const struct session *session, struct gmem *memory,
+                              const struct gmem_region *region, struct fd_bag *fds, unsigned int i)
 {
-	enum gmem_verdict verdict = gmem_judge(memory, region, fds->fd[i]);
+	uint64_t most = session->limits.mapped - session->log.map_len;
+	enum gmem_verdict verdict = gmem_judge(memory, region, fds->fd[i], most);
 
 	if (verdict != GMEM_OK)
 		return gmem_verdict_text(verdict);
@@ -31,7 +36,7 @@ HANDLER(set_mem_table)
 
 	gmem_init(&memory);
 	for (unsigned int i = 0; i < table->count && !refused; i++)
-		refused = map_region(&memory, &table->regions[i], fds, i);
+		refused = map_region(session, &memory, &table->regions[i], fds, i);
 	if (refused) {
 		gmem_deinit(&memory);
 		return refused;
@@ -62,7 +67,7 @@ HANDLER(add_mem_reg)
 
 	if (!has_mem_slots(session))
 		return "CONFIGURE_MEM_SLOTS wasn't negotiated";
-	refused = map_region(&session->memory, &request->region, fds, 0);
+	refused = map_region(session, &session->memory, &request->region, fds, 0);
 	record_memory(session);
 	return refused;
 }
@@ -116,12 +121,13 @@ static const char *judge_log(const struct session *session, const struct dirty_l
 
 HANDLER(set_log_base)
 {
+	uint64_t most = session->limits.mapped - gmem_mapped(&session->memory);
 	enum dirty_log_verdict verdict;
 	const char *refused;
 
 	if (!session_has(session, VHOST_USER_PROTOCOL_F_LOG_SHMFD))
 		return "LOG_SHMFD wasn't negotiated";
-	verdict = dirty_log_judge(&request->log, fds->fd[0]);
+	verdict = dirty_log_judge(&request->log, fds->fd[0], most);
 	if (verdict != DIRTY_LOG_OK)
 		return dirty_log_verdict_text(verdict);
 	refused = judge_log(session, &request->log);

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Puts anonymous memory in the place of the log, if `addr` is in it. */
+/* Puts other memory in the place of the log, if `addr` is in it. */
 static bool on_fault(struct fault_guard *guard, const void *at)
 {
 	struct dirty_log *log = container_of(guard, struct dirty_log, guard);
@@ -17,8 +17,7 @@ static bool on_fault(struct fault_guard *guard, const void *at)
 	if (addr < start || addr >= start + log->map_len)
 		return false;
 	log->lost = true;
-	return mmap(log->map, log->map_len, PROT_READ | PROT_WRITE,
-	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+	return fault_replace(log->map, log->map_len);
 }
 
 void dirty_log_init(struct dirty_log *log)
@@ -37,9 +36,9 @@ void dirty_log_deinit(struct dirty_log *log)
 	dirty_log_init(log);
 }
 
-enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd)
+enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd, uint64_t most)
 {
-	uint64_t end, file_size, page;
+	uint64_t end, file_size, page, start, len;
 
 	if (area->size == 0)
 		return DIRTY_LOG_EMPTY;
@@ -49,6 +48,8 @@ enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd
 		return DIRTY_LOG_FILE_KIND;
 	if (end > file_size)
 		return DIRTY_LOG_FILE_SHORT;
+	if (!checked_pages(area->offset, area->size, page, &start, &len) || len > most)
+		return DIRTY_LOG_TOO_MUCH;
 	return DIRTY_LOG_OK;
 }
 
@@ -60,6 +61,7 @@ const char *dirty_log_verdict_text(enum dirty_log_verdict verdict)
 	    [DIRTY_LOG_OVERFLOW] = "a log that passes the end of the address space",
 	    [DIRTY_LOG_FILE_KIND] = "a log whose file isn't memfd, tmpfs or hugetlbfs",
 	    [DIRTY_LOG_FILE_SHORT] = "a log behind the end of its file",
+	    [DIRTY_LOG_TOO_MUCH] = "a log larger than a guest may have mapped here",
 	};
 
 	return texts[verdict];
@@ -67,25 +69,23 @@ const char *dirty_log_verdict_text(enum dirty_log_verdict verdict)
 
 int dirty_log_map(struct dirty_log *log, const struct dirty_log_area *area, int fd)
 {
-	uint64_t file_size, page, start, end;
+	uint64_t file_size, page, start, len;
 	void *map;
 	int r;
 
 	r = fd_inspect_memory(fd, &file_size, &page);
 	if (r < 0)
 		return r;
-	start = area->offset & ~(page - 1);
-	if (!checked_add(area->offset + area->size, page - 1, &end))
+	if (!checked_pages(area->offset, area->size, page, &start, &len))
 		return -EINVAL;
-	end &= ~(page - 1);
-	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
 	if (map == MAP_FAILED)
 		return -errno;
 	dirty_log_deinit(log);
 	log->area = *area;
 	log->fd = fd;
 	log->map = map;
-	log->map_len = end - start;
+	log->map_len = len;
 	log->bits = (uint8_t *)map + (area->offset - start);
 	fault_guard_enter(&log->guard);
 	return 0;

@@ -40,7 +40,8 @@ enum dirty_log_verdict {
 	DIRTY_LOG_EMPTY,
 	DIRTY_LOG_OVERFLOW,
 	DIRTY_LOG_FILE_KIND,
-	DIRTY_LOG_FILE_SHORT
+	DIRTY_LOG_FILE_SHORT,
+	DIRTY_LOG_TOO_MUCH /* more would be mapped than may be */
 };
 
 void dirty_log_init(struct dirty_log *log);
@@ -48,8 +49,8 @@ void dirty_log_init(struct dirty_log *log);
 /* Unmaps it and closes the file. May be called again. */
 void dirty_log_deinit(struct dirty_log *log);
 
-/* Whether there may be a log. Does nothing to fd. */
-enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd);
+/* Whether there may be a log, of at most `most` bytes. Does nothing to fd. */
+enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd, uint64_t most);
 const char *dirty_log_verdict_text(enum dirty_log_verdict verdict);
 
 /*

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Puts anonymous memory in the place of the mapping that `addr` is in, if any. */
+/* Puts other memory in the place of the mapping that `addr` is in, if any. */
 static bool on_fault(struct fault_guard *guard, const void *at)
 {
 	struct gmem *gmem = container_of(guard, struct gmem, guard);
@@ -24,9 +24,7 @@ static bool on_fault(struct fault_guard *guard, const void *at)
 			continue;
 		gmem->lost = true;
 		/* All of it, as a file of huge pages can't be replaced in part. */
-		return mmap(mapping->map, mapping->map_len, PROT_READ | PROT_WRITE,
-		            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-		            0) != MAP_FAILED;
+		return fault_replace(mapping->map, mapping->map_len);
 	}
 	return false;
 }
@@ -99,9 +97,26 @@ static bool overlaps_any(const struct gmem *gmem, const struct gmem_region *r)
 	return false;
 }
 
-enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd)
+uint64_t gmem_mapped(const struct gmem *gmem)
 {
-	uint64_t end, file_size, page;
+	uint64_t mapped = 0;
+
+	for (unsigned int i = 0; i < gmem->count; i++)
+		mapped += gmem->mappings[i].map_len;
+	return mapped;
+}
+
+static bool fits(const struct gmem *gmem, uint64_t len, uint64_t most)
+{
+	uint64_t mapped = gmem_mapped(gmem);
+
+	return mapped <= most && len <= most - mapped;
+}
+
+enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd,
+                             uint64_t most)
+{
+	uint64_t end, file_size, page, start, len;
 
 	if (gmem->count == GMEM_REGIONS_MAX)
 		return GMEM_NO_SLOT;
@@ -117,6 +132,9 @@ enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *
 		return GMEM_FILE_KIND;
 	if (end > file_size)
 		return GMEM_FILE_SHORT;
+	if (!checked_pages(region->mmap_offset, region->size, page, &start, &len) ||
+	    !fits(gmem, len, most))
+		return GMEM_TOO_MUCH;
 	return GMEM_OK;
 }
 
@@ -130,6 +148,7 @@ const char *gmem_verdict_text(enum gmem_verdict verdict)
 	    [GMEM_OVERLAP] = "overlapping memory regions",
 	    [GMEM_FILE_KIND] = "a memory region whose file isn't memfd, tmpfs or hugetlbfs",
 	    [GMEM_FILE_SHORT] = "a memory region behind the end of its file",
+	    [GMEM_TOO_MUCH] = "more memory than a guest may have mapped here",
 	};
 
 	return texts[verdict];
@@ -153,7 +172,7 @@ static int make_room(struct gmem *gmem)
 
 int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 {
-	uint64_t file_size, page, start, end;
+	uint64_t file_size, page, start, len;
 	void *map;
 	int r;
 
@@ -163,20 +182,18 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 	if (r < 0)
 		return r;
 	/* A file of huge pages is mapped in whole ones; what is beyond the region isn't used. */
-	start = region->mmap_offset & ~(page - 1);
-	if (!checked_add(region->mmap_offset + region->size, page - 1, &end))
+	if (!checked_pages(region->mmap_offset, region->size, page, &start, &len))
 		return -EINVAL;
-	end &= ~(page - 1);
-	map = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
 	if (map == MAP_FAILED)
 		return -errno;
 	/* A core of ours isn't the place for a guest's memory. */
-	madvise(map, end - start, MADV_DONTDUMP);
+	madvise(map, len, MADV_DONTDUMP);
 	gmem->mappings[gmem->count] = (struct gmem_mapping){
 	    .region = *region,
 	    .fd = fd,
 	    .map = map,
-	    .map_len = end - start,
+	    .map_len = len,
 	    .host = (uint8_t *)map + (region->mmap_offset - start),
 	};
 	set_count(gmem, gmem->count + 1);
@@ -246,15 +263,16 @@ void *gmem_guest(struct gmem *gmem, uint64_t addr, uint64_t len)
 	return start && together == len ? start : NULL;
 }
 
-bool gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len)
+unsigned int gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len)
 {
+	unsigned int parts = 0;
 	size_t together;
 
-	for (; len > 0; addr += together, len -= together) {
+	for (; len > 0; addr += together, len -= together, parts++) {
 		if (!gmem_guest_part(gmem, addr, len, &together))
-			return false;
+			return 0;
 	}
-	return true;
+	return parts;
 }
 
 void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len)

@@ -7,7 +7,7 @@
  * the file offset and our own address of the same byte are four different numbers.
  *
  * The frontend may make a file shorter under its mapping. At the first access that finds nothing,
- * anonymous memory takes the mapping's place, and its gmem is `lost`, so that whoever works with
+ * other memory takes the mapping's place, and its gmem is `lost`, so that whoever works with
  * it can end that guest when it comes to it.
  */
 #ifndef VIRTQUEUE_GMEM_H
@@ -54,10 +54,11 @@ enum gmem_verdict {
 	GMEM_OK,
 	GMEM_NO_SLOT,
 	GMEM_EMPTY,
-	GMEM_OVERFLOW,  /* an address or an offset plus the size passes 2^64 */
-	GMEM_OVERLAP,   /* with another region, in guest or in user addresses */
-	GMEM_FILE_KIND, /* not a file in memory */
-	GMEM_FILE_SHORT /* the region ends behind the end of the file */
+	GMEM_OVERFLOW,   /* an address or an offset plus the size passes 2^64 */
+	GMEM_OVERLAP,    /* with another region, in guest or in user addresses */
+	GMEM_FILE_KIND,  /* not a file in memory */
+	GMEM_FILE_SHORT, /* the region ends behind the end of the file */
+	GMEM_TOO_MUCH    /* more would be mapped than may be */
 };
 
 void gmem_init(struct gmem *gmem);
@@ -68,9 +69,13 @@ void gmem_deinit(struct gmem *gmem);
 /* Moves all regions of `from`, which is empty afterwards, to `to`, which loses its own. */
 void gmem_replace(struct gmem *to, struct gmem *from);
 
-/* Whether the region may be added. Does nothing to fd. */
-enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd);
+/* Whether the region may be added, where all of them may have `most` bytes. Does nothing to fd. */
+enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd,
+                             uint64_t most);
 const char *gmem_verdict_text(enum gmem_verdict verdict);
+
+/* How many bytes of our address space the regions have, at whole pages of their files. */
+uint64_t gmem_mapped(const struct gmem *gmem);
 
 /* Maps a region that was judged GMEM_OK. Takes fd if it succeeds. Returns 0 or -errno. */
 int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd);
@@ -96,8 +101,11 @@ void *gmem_guest(struct gmem *gmem, uint64_t addr, uint64_t len);
  */
 void *gmem_guest_part(struct gmem *gmem, uint64_t addr, uint64_t len, size_t *ret_len);
 
-/* Whether each of the `len` bytes at guest physical address `addr` is mapped. */
-bool gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len);
+/*
+ * In how many parts the `len` bytes at guest physical address `addr` are mapped; 0 if one of them
+ * isn't, or for no bytes at all.
+ */
+unsigned int gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len);
 
 /* The same as gmem_guest() for an address in the frontend's own address space. */
 void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len);

@@ -163,6 +163,20 @@ static enum virtq_result read_desc(struct virtq *vq, const struct virtq_chain *c
 	return VIRTQ_OK;
 }
 
+/*
+ * Whether a buffer or a table is in guest memory. Each region that it lies in is as much work as a
+ * descriptor, here and where the bytes are copied, and counts as one: there may be GMEM_REGIONS_MAX
+ * of a byte each. The descriptor itself has been counted.
+ */
+static bool covers(struct virtq *vq, struct virtq_chain *chain, uint64_t addr, uint32_t len)
+{
+	unsigned int parts = gmem_covers(vq->mem, addr, len);
+
+	if (parts > 1)
+		chain->budget -= MIN(chain->budget, parts - 1);
+	return parts > 0 || len == 0;
+}
+
 /* A descriptor that refers to a table of its own (virtio 1.3, 2.7.5.3). */
 static enum virtq_result enter_indirect(struct virtq *vq, struct virtq_chain *chain,
                                         const struct virtq_desc *desc)
@@ -177,7 +191,7 @@ static enum virtq_result enter_indirect(struct virtq *vq, struct virtq_chain *ch
 	if (len == 0 || len % sizeof(*desc) != 0 || len / sizeof(*desc) > VIRTQ_SIZE_MAX)
 		return breaks(vq, "an indirect table of a wrong length");
 	chain->table = le64_get(desc->addr);
-	if (!gmem_covers(vq->mem, chain->table, len))
+	if (!covers(vq, chain, chain->table, len))
 		return breaks(vq, "an indirect table that isn't in guest memory");
 	chain->table_size = (uint16_t)(len / sizeof(*desc));
 	chain->indirect = true;
@@ -209,7 +223,7 @@ static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
 			return VIRTQ_BROKEN;
 	} while (flags & VIRTQ_DESC_F_INDIRECT);
 
-	if (!gmem_covers(vq->mem, le64_get(desc.addr), le32_get(desc.len)))
+	if (!covers(vq, chain, le64_get(desc.addr), le32_get(desc.len)))
 		return breaks(vq, "a buffer that isn't in guest memory");
 	chain->more = flags & VIRTQ_DESC_F_NEXT;
 	chain->next = le16_get(desc.next);

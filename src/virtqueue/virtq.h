@@ -94,7 +94,7 @@ struct virtq_chain {
 	bool more;
 	bool indirect;   /* the table is the indirect one at `table` */
 	uint64_t table;  /* guest physical address */
-	uint32_t budget; /* how many more descriptors may be looked at now */
+	uint32_t budget; /* how many more descriptors, or parts of them, may be looked at now */
 	uint32_t seen;   /* descriptors so far, which bounds a loop */
 	uint64_t addr;   /* the rest of the descriptor at hand */
 	uint32_t len;

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -442,6 +443,32 @@ static void a_flood_of_kicks_delays_nobody(void **state)
 	}
 }
 
+/* Addresses are one process's: a sparse file costs nobody anything, and there are 2^47 bytes. */
+static void one_guests_memory_leaves_room_for_anothers(void **state)
+{
+	struct bed_guest *guest = prepare(NULL, 0);
+	struct bed_guest *other = bed_add(guest->bed, NULL);
+	struct guest_region region = {.gpa = 1ull << 50, .uva = 1ull << 51};
+	unsigned int taken = 0;
+
+	(void)state;
+	region.fd = memfd_create("sparse", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(region.fd, 1ll << 46), 0);
+	for (region.size = 1ull << 46; region.size >= 1 << 18; region.size /= 2) {
+		while (frontend_add_mem_reg(&guest->frontend, &region) == 0) {
+			region.gpa += region.size;
+			region.uva += region.size;
+			taken++;
+		}
+	}
+	close(region.fd);
+	assert_true(taken > 0);
+	bed_negotiate(other, 0);
+	bed_ring(other, BED_TRANSMIT, 16, 0);
+	bed_print(other, "works");
+	bed_print(guest, "works");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -453,6 +480,7 @@ int main(void)
 	    BED_TEST(a_flood_of_output_delays_nobody),
 	    BED_TEST(a_flood_of_messages_delays_nobody),
 	    BED_TEST(a_flood_of_kicks_delays_nobody),
+	    BED_TEST(one_guests_memory_leaves_room_for_anothers),
 	};
 	struct CMUnitTest repeated[AGAIN];
 

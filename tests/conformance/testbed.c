@@ -287,6 +287,7 @@ struct bed_guest *bed_add(struct bed *bed, const struct bed_options *options)
 		{
 		    .fd = -1,
 		    .max_queue_size = options->max_queue_size ? options->max_queue_size : 32768,
+		    .max_mapped = 1ull << 40,
 		    .multiport = options->multiport,
 		    .resize_rows_first = options->resize_rows_first,
 		    .max_ports = options->max_ports ? options->max_ports : count,

@@ -61,11 +61,41 @@ TEST(a_range_lies_inside_or_not_without_overflow)
 		                 rows[i].inside);
 }
 
+TEST(pages_are_whole_and_fit_or_not)
+{
+	static const struct {
+		uint64_t start, len, page;
+		bool fits;
+		uint64_t first, all;
+	} rows[] = {
+	    {0, 1, 0x1000, true, 0, 0x1000},
+	    {0xfff, 1, 0x1000, true, 0, 0x1000},
+	    {0xfff, 2, 0x1000, true, 0, 0x2000},
+	    {0x1000, 0x1000, 0x1000, true, 0x1000, 0x1000},
+	    {0x1234, 0x1000, 0x200000, true, 0, 0x200000},
+	    {-0x3000ull, 0x2000, 0x1000, true, -0x3000ull, 0x2000},
+	    {-0x3000ull, 0x2001, 0x1000, false, 0, 0},
+	    {UINT64_MAX, 1, 0x1000, false, 0, 0},
+	    {1, UINT64_MAX, 0x1000, false, 0, 0},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		uint64_t first = 1, all = 1;
+
+		assert_int_equal(
+		    checked_pages(rows[i].start, rows[i].len, rows[i].page, &first, &all),
+		    rows[i].fits);
+		if (rows[i].fits)
+			assert_true(first == rows[i].first && all == rows[i].all);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    UNIT(a_sum_says_whether_it_fits),
 	    UNIT(a_range_lies_inside_or_not_without_overflow),
+	    UNIT(pages_are_whole_and_fit_or_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

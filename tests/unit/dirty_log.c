@@ -32,7 +32,7 @@ static void map_log(struct dirty_log *log, struct dirty_log_area area, uint8_t *
 
 	*ret_file = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_true(*ret_file != MAP_FAILED);
-	assert_int_equal(dirty_log_judge(&area, fd), DIRTY_LOG_OK);
+	assert_int_equal(dirty_log_judge(&area, fd, UINT64_MAX), DIRTY_LOG_OK);
 	assert_int_equal(dirty_log_map(log, &area, fd), 0);
 }
 
@@ -60,13 +60,25 @@ TEST(a_log_lies_in_its_file)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct dirty_log_area area = {rows[i].size, rows[i].offset};
 
-		assert_int_equal(dirty_log_judge(&area, fd), rows[i].verdict);
+		assert_int_equal(dirty_log_judge(&area, fd, UINT64_MAX), rows[i].verdict);
 		assert_true(strlen(dirty_log_verdict_text(rows[i].verdict)) > 3);
 		if (rows[i].verdict == DIRTY_LOG_OK)
-			assert_int_equal(dirty_log_judge(&area, pipe[1]), DIRTY_LOG_FILE_KIND);
+			assert_int_equal(dirty_log_judge(&area, pipe[1], UINT64_MAX),
+			                 DIRTY_LOG_FILE_KIND);
 	}
 	close(pipe[0]);
 	close(pipe[1]);
+	close(fd);
+}
+
+TEST(a_log_takes_no_more_pages_than_it_may)
+{
+	const struct dirty_log_area area = {2, 0xfff};
+	int fd = memfd(FILE_SIZE);
+
+	assert_int_equal(dirty_log_judge(&area, fd, 0x2000), DIRTY_LOG_OK);
+	assert_int_equal(dirty_log_judge(&area, fd, 0x1fff), DIRTY_LOG_TOO_MUCH);
+	assert_true(strlen(dirty_log_verdict_text(DIRTY_LOG_TOO_MUCH)) > 3);
 	close(fd);
 }
 
@@ -194,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    UNIT(a_log_lies_in_its_file),
+	    UNIT(a_log_takes_no_more_pages_than_it_may),
 	    UNIT(a_write_sets_the_bits_of_its_pages_and_no_others),
 	    UNIT(bits_that_are_set_stay),
 	    UNIT(a_log_covers_what_it_has_bits_for),

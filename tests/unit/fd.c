@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -28,6 +29,26 @@
 #ifndef MFD_HUGE_SHIFT
 #define MFD_HUGE_SHIFT 26
 #endif
+
+/* The calls that a file system of somebody's own answers when it likes. */
+static unsigned int stats;
+
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __real_fstatfs(int fd, struct statfs *fs);
+int __wrap_fstatfs(int fd, struct statfs *fs);
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+	stats++;
+	return __real_fstat(fd, st);
+}
+
+int __wrap_fstatfs(int fd, struct statfs *fs)
+{
+	stats++;
+	return __real_fstatfs(fd, fs);
+}
 
 static bool is_open(int fd)
 {
@@ -136,27 +157,33 @@ static int make_proc(void)
 	return open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 }
 
+static int make_program(void)
+{
+	return open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+}
+
 TEST(each_kind_is_told_from_all_others)
 {
 	static const struct {
 		const char *name;
 		int (*make)(void);
-		bool eventfd, stream, memory;
+		bool eventfd, stream, memory, channel;
 	} rows[] = {
 	    {"eventfd", make_eventfd, .eventfd = true},
-	    {"memfd", make_memfd, .memory = true},
-	    {"memfd with an eventfd's name", make_impostor, .memory = true},
-	    {"stream socket", make_stream, .stream = true},
-	    {"tcp socket", make_tcp, .stream = true},
+	    {"memfd", make_memfd, .memory = true, .channel = true},
+	    {"memfd with an eventfd's name", make_impostor, .memory = true, .channel = true},
+	    {"stream socket", make_stream, .stream = true, .channel = true},
+	    {"tcp socket", make_tcp, .stream = true, .channel = true},
 	    {"seqpacket socket", make_packets},
 	    {"datagram socket", make_datagrams},
-	    {"pipe", make_pipe},
+	    {"pipe", make_pipe, .channel = true},
 	    {"signalfd", make_signalfd},
 	    {"timerfd", make_timerfd},
 	    {"epoll", make_epoll},
 	    {"/dev/null", make_null},
 	    {"folder", make_folder},
 	    {"proc file", make_proc},
+	    {"file on a disk", make_program},
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -165,10 +192,15 @@ TEST(each_kind_is_told_from_all_others)
 
 		if (fd < 0)
 			fail_msg("can't make a %s", rows[i].name);
+		stats = 0;
 		if (fd_is_eventfd(fd) != rows[i].eventfd ||
 		    fd_is_stream_socket(fd) != rows[i].stream ||
-		    (fd_inspect_memory(fd, &size, &page_size) == 0) != rows[i].memory)
+		    (fd_inspect_memory(fd, &size, &page_size) == 0) != rows[i].memory ||
+		    fd_is_channel(fd) != rows[i].channel)
 			fail_msg("%s: taken for another kind", rows[i].name);
+		/* Where it isn't known that it lies in memory, its file system isn't asked. */
+		if ((stats > 0) != rows[i].memory)
+			fail_msg("%s: %u calls of its file system", rows[i].name, stats);
 		close(fd);
 	}
 }
@@ -240,6 +272,7 @@ TEST(a_file_of_tmpfs_is_memory)
 	assert_int_equal(ftruncate(fd, 8192), 0);
 	assert_int_equal(fd_inspect_memory(fd, &size, &page_size), 0);
 	assert_int_equal(size, 8192);
+	assert_true(fd_is_channel(fd));
 	close(fd);
 }
 

@@ -121,8 +121,9 @@ TEST(nothing_is_found_outside)
 	assert_null(gmem_user(&f.gmem, 0, 1));
 	assert_null(gmem_user(&f.gmem, UINT64_MAX, 1));
 	assert_null(gmem_user(&f.gmem, UINT64_MAX, UINT64_MAX));
-	assert_false(gmem_covers(&f.gmem, outside, 1));
-	assert_false(gmem_covers(&f.gmem, UINT64_MAX, 2));
+	assert_int_equal(gmem_covers(&f.gmem, outside, 1), 0);
+	assert_int_equal(gmem_covers(&f.gmem, UINT64_MAX, 2), 0);
+	assert_int_equal(gmem_covers(&f.gmem, f.memory.region[0].gpa, 0), 0);
 	tear_down(&f);
 }
 
@@ -138,7 +139,7 @@ TEST(a_range_across_neighbours_is_covered_but_comes_in_parts)
 	crossing = guest_memory_crossing(&f.memory, 64);
 	assert_null(gmem_guest(&f.gmem, crossing, 64));
 	assert_non_null(gmem_guest(&f.gmem, crossing, 32));
-	assert_true(gmem_covers(&f.gmem, crossing, 64));
+	assert_int_equal(gmem_covers(&f.gmem, crossing, 64), 2);
 	part = gmem_guest_part(&f.gmem, crossing, 64, &len);
 	assert_int_equal(len, 32);
 	assert_same_byte(&f, part, crossing);
@@ -174,16 +175,6 @@ TEST(a_part_is_as_long_as_what_lies_together)
 	assert_null(gmem_guest_part(&f.gmem, r->gpa - 1, 5, &len));
 	assert_null(gmem_guest_part(&f.gmem, r->gpa + r->size, 5, &len));
 	assert_int_equal(len, 77);
-	tear_down(&f);
-}
-
-TEST(nothing_is_covered_at_any_address)
-{
-	struct fixture f;
-
-	set_up(&f);
-	assert_true(gmem_covers(&f.gmem, guest_memory_outside(&f.memory, 1), 0));
-	assert_true(gmem_covers(&f.gmem, UINT64_MAX, 0));
 	tear_down(&f);
 }
 
@@ -311,7 +302,7 @@ TEST(regions_are_judged)
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int fd = file_of(0x100000);
-		enum gmem_verdict verdict = gmem_judge(&gmem, &rows[i].region, fd);
+		enum gmem_verdict verdict = gmem_judge(&gmem, &rows[i].region, fd, UINT64_MAX);
 
 		if (verdict != rows[i].verdict)
 			fail_msg("%s: %s", rows[i].what, gmem_verdict_text(verdict));
@@ -335,10 +326,10 @@ TEST(only_files_in_memory_are_taken)
 
 	gmem_init(&gmem);
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	assert_int_equal(gmem_judge(&gmem, &region, event), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, null), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, pair[0]), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, -1), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, event, UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, null, UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, pair[0], UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, -1, UINT64_MAX), GMEM_FILE_KIND);
 	close(event);
 	close(null);
 	close(pair[0]);
@@ -372,17 +363,51 @@ TEST(there_are_as_many_regions_as_slots)
 	gmem_init(&gmem);
 	for (unsigned int i = 0; i < GMEM_REGIONS_MAX; i++) {
 		fd = file_of(0x1000);
-		assert_int_equal(gmem_judge(&gmem, &region, fd), GMEM_OK);
+		assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_OK);
 		assert_int_equal(gmem_map(&gmem, &region, fd), 0);
 		region.guest_addr += 0x1000;
 		region.user_addr += 0x2000;
 	}
 	fd = file_of(0x1000);
-	assert_int_equal(gmem_judge(&gmem, &region, fd), GMEM_NO_SLOT);
+	assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_NO_SLOT);
 	close(fd);
-	assert_true(gmem_covers(&gmem, 0x1000, GMEM_REGIONS_MAX * 0x1000));
+	assert_int_equal(gmem_covers(&gmem, 0x1000, GMEM_REGIONS_MAX * 0x1000), GMEM_REGIONS_MAX);
 	gmem_deinit(&gmem);
 	gmem_deinit(&gmem);
+}
+
+/* A region takes whole pages of its file, and each counts. */
+TEST(no_more_is_mapped_than_may_be)
+{
+	static const struct {
+		struct gmem_region region;
+		uint64_t most;
+		enum gmem_verdict verdict;
+	} rows[] = {
+	    {{0x900000, 0x2000, 0x10000, 0}, 0x12000, GMEM_OK},
+	    {{0x900000, 0x2000, 0x10000, 0}, 0x11fff, GMEM_TOO_MUCH},
+	    {{0x900000, 1, 0x10000, 0xfff}, 0x11000, GMEM_OK},
+	    {{0x900000, 1, 0x10000, 0xfff}, 0x10fff, GMEM_TOO_MUCH},
+	    {{0x900000, 2, 0x10000, 0xfff}, 0x12000, GMEM_OK},
+	    {{0x900000, 2, 0x10000, 0xfff}, 0x11fff, GMEM_TOO_MUCH},
+	    {{0x900000, 1, 0x10000, 0}, 0, GMEM_TOO_MUCH},
+	    {{0x900000, 1ull << 46, 1ull << 45, 0}, 1ull << 45, GMEM_TOO_MUCH},
+	};
+	const struct gmem_region base = {BASE_GUEST, BASE_SIZE, BASE_USER, 0};
+	int fd = file_of(1ull << 46);
+	struct gmem gmem;
+
+	gmem_init(&gmem);
+	assert_int_equal(gmem_mapped(&gmem), 0);
+	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
+	assert_int_equal(gmem_mapped(&gmem), BASE_SIZE);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		if (gmem_judge(&gmem, &rows[i].region, fd, rows[i].most) != rows[i].verdict)
+			fail_msg("row %zu", i);
+	}
+	close(fd);
+	gmem_deinit(&gmem);
+	assert_int_equal(gmem_mapped(&gmem), 0);
 }
 
 int main(void)
@@ -393,11 +418,11 @@ int main(void)
 	    UNIT(nothing_is_found_outside),
 	    UNIT(a_range_across_neighbours_is_covered_but_comes_in_parts),
 	    UNIT(a_part_is_as_long_as_what_lies_together),
-	    UNIT(nothing_is_covered_at_any_address),
 	    UNIT(the_region_that_was_hit_last_is_forgotten_with_its_mapping),
 	    UNIT(a_region_is_removed_by_its_addresses_and_size_whatever_its_offset),
 	    UNIT(replacing_moves_all_regions_and_drops_the_old),
 	    UNIT(regions_are_judged),
+	    UNIT(no_more_is_mapped_than_may_be),
 	    UNIT(only_files_in_memory_are_taken),
 	    UNIT(a_file_that_may_not_be_written_is_an_error_and_stays_the_callers),
 	    UNIT(there_are_as_many_regions_as_slots),

@@ -27,7 +27,7 @@ static inline void gmem_fixture_map(struct gmem *gmem, const struct guest_memory
 	struct gmem_region region = gmem_fixture_region(&memory->region[i]);
 	int fd = fcntl(memory->region[i].fd, F_DUPFD_CLOEXEC, 0);
 
-	if (gmem_judge(gmem, &region, fd) != GMEM_OK || gmem_map(gmem, &region, fd) < 0)
+	if (gmem_judge(gmem, &region, fd, UINT64_MAX) != GMEM_OK || gmem_map(gmem, &region, fd) < 0)
 		support_die("region %u can't be mapped", i);
 }
 

@@ -93,6 +93,24 @@ static int moved_and_truncated(void)
 	return is_lost(&gmems[0]) && !is_lost(&fresh) ? 0 : 2;
 }
 
+/* Where no private memory may be had: as with vm.overcommit_memory=2, but for one process. */
+static int truncated_without_memory(void)
+{
+	struct rlimit little = {4096, 4096};
+
+	map_both();
+	if (ftruncate(memory[0].region[1].fd, 0) < 0 || setrlimit(RLIMIT_DATA, &little) < 0)
+		return 1;
+	if (mmap(NULL, memory[0].region[1].size, PROT_READ | PROT_WRITE,
+	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+		return 2;
+	*byte_of(0, 1, 0) = 'x';
+	*byte_of(0, 1, memory[0].region[1].size - 1) = 'y';
+	if (!is_lost(&gmems[0]) || is_lost(&gmems[1]) || *byte_of(0, 1, 0) != 'x')
+		return 3;
+	return 0;
+}
+
 static int somebody_elses(void)
 {
 	volatile uint8_t *map;
@@ -107,6 +125,11 @@ static int somebody_elses(void)
 TEST(the_guest_whose_file_is_shorter_is_lost_and_no_other)
 {
 	assert_int_equal(run(truncated), 0);
+}
+
+TEST(memory_is_replaced_where_none_may_be_had)
+{
+	assert_int_equal(run(truncated_without_memory), 0);
 }
 
 TEST(memory_that_was_moved_is_guarded_where_it_is)
@@ -126,6 +149,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    UNIT(the_guest_whose_file_is_shorter_is_lost_and_no_other),
+	    UNIT(memory_is_replaced_where_none_may_be_had),
 	    UNIT(memory_that_was_moved_is_guarded_where_it_is),
 	    UNIT(a_bus_error_elsewhere_ends_the_process),
 	};

@@ -41,6 +41,25 @@ TEST(each_guest_has_its_number_in_path_and_port)
 	options_free(&config);
 }
 
+/* Of 2^46 bytes, but at least 1 TiB. */
+TEST(guests_share_what_may_be_mapped)
+{
+	static const struct {
+		unsigned int count;
+		uint64_t each;
+	} rows[] = {{1, 1ull << 46}, {3, (1ull << 46) / 3}, {64, 1ull << 40}, {1000, 1ull << 40}};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "-s /s -b null -c %u", rows[i].count);
+		assert_int_equal(parse(line), OPTIONS_RUN);
+		for (unsigned int k = 0; k < rows[i].count; k++)
+			assert_true(config.guests[k].max_mapped == rows[i].each);
+		options_free(&config);
+	}
+}
+
 TEST(every_way_of_writing_an_option_means_the_same)
 {
 	static const char *const lines[] = {
@@ -496,6 +515,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(the_defaults_are_those_of_the_program_it_stands_in_for),
 	    UNIT(each_guest_has_its_number_in_path_and_port),
+	    UNIT(guests_share_what_may_be_mapped),
 	    UNIT(every_way_of_writing_an_option_means_the_same),
 	    UNIT(values_are_taken),
 	    UNIT(addresses_are_taken),

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define BASE 0xfffe
 
@@ -86,6 +88,27 @@ void port_fixture_deinit(struct port_fixture *f)
 	guest_memory_deinit(&f->memory);
 	free(f->output);
 	free(f->input);
+}
+
+uint64_t port_crumble(struct port_fixture *f, uint32_t *ret_count)
+{
+	const uint64_t gpa = 1ull << 45, uva = 1ull << 46;
+	uint32_t count = GMEM_REGIONS_MAX - f->gmem.count;
+	uint8_t bytes[GMEM_REGIONS_MAX];
+	int fd = memfd_create("crumbs", MFD_CLOEXEC);
+
+	support_fill_pattern(bytes, count, 0);
+	if (fd < 0 || write(fd, bytes, count) != (ssize_t)count)
+		support_die("a file can't be written");
+	for (uint32_t i = count; i-- > 0;) {
+		const struct gmem_region region = {gpa + i, 1, uva + 2 * i, i};
+
+		if (gmem_map(&f->gmem, &region, fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
+			support_die("region %u can't be mapped", i);
+	}
+	close(fd);
+	*ret_count = count;
+	return gpa;
 }
 
 void port_transmit(struct port_fixture *f, uint32_t at, uint32_t len, uint64_t pos)

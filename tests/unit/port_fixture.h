@@ -10,7 +10,7 @@
 #include "gmem_fixture.h"
 
 #define PORT_OUTPUT_BYTES 4096u
-#define PORT_INPUT_BYTES  1024u
+#define PORT_INPUT_BYTES  16384u
 
 struct port_fixture {
 	struct guest_memory memory;
@@ -38,6 +38,13 @@ struct port_fixture {
 void port_fixture_init(struct port_fixture *f, uint16_t size, size_t output_bytes,
                        uint64_t features);
 void port_fixture_deinit(struct port_fixture *f);
+
+/*
+ * Adds as many regions as a guest may have, of a byte each, which lie together in guest memory, in
+ * the order that makes the most work. Returns the address of the first of *ret_count bytes, which
+ * are the pattern from 0.
+ */
+uint64_t port_crumble(struct port_fixture *f, uint32_t *ret_count);
 
 /* Makes a chain of one buffer available for transmission: `len` bytes of the pattern from `pos`. */
 void port_transmit(struct port_fixture *f, uint32_t at, uint32_t len, uint64_t pos);

@@ -121,7 +121,7 @@ TEST(input_across_the_end_of_its_ring_stays_in_order)
 	uint64_t pos = 0;
 
 	set_up(0);
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < 100; i++) {
 		post(0, 900);
 		port_put_input(&f, 700, pos);
 		pump();
@@ -228,6 +228,30 @@ TEST(a_pump_takes_at_most_its_descriptors_and_says_that_there_is_more)
 	assert_int_equal(back, 8192);
 	assert_in_range(pumps, 4, 5);
 	assert_bytes(f.data, 10, 0);
+	tear_down();
+}
+
+/* A buffer counts as often as there are regions that it lies in. */
+TEST(crumbs_do_not_escape_the_budget_of_descriptors)
+{
+	struct port_outcome outcome;
+	struct driver_buffer crumbs = {.write = true};
+	uint64_t moved = 0;
+
+	port_fixture_init(&f, 8192, PORT_OUTPUT_BYTES, 0);
+	crumbs.gpa = port_crumble(&f, &crumbs.len);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_true(driver_add(&f.receive, &crumbs, 1, 0));
+	driver_publish(&f.receive);
+	port_put_input(&f, PORT_INPUT_BYTES, 0);
+	do {
+		uint64_t before = byte_ring_tail(&f.port.input);
+
+		outcome = pump();
+		moved = byte_ring_tail(&f.port.input);
+		assert_in_range(moved - before, 1, PORT_BUDGET_DESCS + GMEM_REGIONS_MAX);
+	} while (outcome.again);
+	assert_int_equal(moved, PORT_INPUT_BYTES);
 	tear_down();
 }
 
@@ -409,6 +433,7 @@ int main(void)
 	    UNIT(without_input_buffers_stay_where_they_are_and_kicks_are_off),
 	    UNIT(buffers_without_room_come_back_empty_and_lose_nothing),
 	    UNIT(a_pump_takes_at_most_its_descriptors_and_says_that_there_is_more),
+	    UNIT(crumbs_do_not_escape_the_budget_of_descriptors),
 	    UNIT(a_bad_buffer_breaks_the_queue_after_those_before_it),
 	    UNIT(there_is_nothing_to_settle_on_the_way_in),
 	    UNIT(virtqueues_beyond_the_ports_do_nothing),

@@ -343,6 +343,26 @@ TEST(a_long_chain_does_not_escape_the_budget_of_descriptors)
 	}
 }
 
+/* A buffer counts as often as there are regions that it lies in. */
+TEST(crumbs_do_not_escape_the_budget_of_descriptors)
+{
+	struct port_outcome outcome;
+	uint32_t crumbs;
+
+	set_up(INDIRECT);
+	f.data = port_crumble(&f, &crumbs);
+	transmit_table(4000, crumbs);
+	do {
+		uint64_t before = byte_ring_head(&f.port.output);
+
+		outcome = pump();
+		assert_in_range(byte_ring_head(&f.port.output) - before, 0,
+		                PORT_BUDGET_DESCS + GMEM_REGIONS_MAX);
+	} while (outcome.again);
+	assert_int_equal(byte_ring_head(&f.port.output), 4000 * crumbs);
+	tear_down();
+}
+
 TEST(a_chain_of_gigabytes_is_worked_in_pieces)
 {
 	uint64_t before;
@@ -531,6 +551,7 @@ int main(void)
 	    UNIT(a_pump_takes_at_most_its_bytes_and_says_that_there_is_more),
 	    UNIT(a_pump_takes_at_most_its_descriptors_and_says_that_there_is_more),
 	    UNIT(a_long_chain_does_not_escape_the_budget_of_descriptors),
+	    UNIT(crumbs_do_not_escape_the_budget_of_descriptors),
 	    UNIT(a_chain_of_gigabytes_is_worked_in_pieces),
 	    UNIT(what_comes_before_the_fault_goes_out_and_the_rest_stays),
 	    UNIT(nothing_in_part_is_nothing_to_settle),

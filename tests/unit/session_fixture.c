@@ -132,7 +132,11 @@ static const struct session_ops ops = {
 
 void session_fixture_init(struct session_fixture *f)
 {
-	static const struct request_limits limits = {.vrings = SESSION_VRINGS, .vring_size = 1024};
+	static const struct request_limits limits = {
+	    .vrings = SESSION_VRINGS,
+	    .vring_size = 1024,
+	    .mapped = SESSION_MAPPED,
+	};
 	struct session_place place;
 
 	memset(f, 0, sizeof(*f));

@@ -17,6 +17,7 @@
 	(1ull << 0 | 1ull << 2 | 1ull << 28 | 1ull << 29 | 1ull << 32 | 1ull << 35)
 #define SESSION_CONFIG_FEATURES (1ull << 0 | 1ull << 2)
 #define SESSION_RING_SIZE       16u
+#define SESSION_MAPPED          (1ull << 36)
 
 struct session_fixture {
 	struct session session;

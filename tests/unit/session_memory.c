@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -178,6 +179,38 @@ TEST(regions_may_be_added_up_to_the_slots_that_are_told)
 	tear_down();
 }
 
+/* A guest's share of the addresses: with all of its three regions, it has room for `rest`. */
+TEST(memory_and_log_have_a_bound_together)
+{
+	int fd = memfd_create("large", MFD_CLOEXEC);
+	struct guest_region large = {.gpa = 1ull << 44, .uva = 1ull << 45}, saved;
+	uint64_t rest;
+
+	set_up();
+	rest = SESSION_MAPPED - gmem_mapped(&f.session.memory);
+	assert_int_equal(ftruncate(fd, 2 * SESSION_MAPPED), 0);
+	large.size = rest + 0x1000;
+	assert_non_null(session_send_region(&f, VHOST_USER_ADD_MEM_REG, &large, fd));
+	assert_non_null(session_send_log(&f, rest + 0x1000, 0, fd));
+	assert_null(session_send_log(&f, rest - 0x1000, 0, fd));
+	large.size = 0x1001;
+	assert_non_null(session_send_region(&f, VHOST_USER_ADD_MEM_REG, &large, fd));
+	large.size = 0x1000;
+	assert_null(session_send_region(&f, VHOST_USER_ADD_MEM_REG, &large, fd));
+	/* What takes the place of what is there is judged as if that had gone. */
+	assert_null(session_send_log(&f, rest - 0x1000, 0, fd));
+	assert_null(session_send_table(&f, 0, 3));
+	assert_null(session_send_region(&f, VHOST_USER_ADD_MEM_REG, &large, fd));
+	saved = f.memory.region[0];
+	f.memory.region[0].size = rest;
+	f.memory.region[0].fd = fd;
+	assert_non_null(session_send_table(&f, 0, 1));
+	f.memory.region[0] = saved;
+	assert_ring_works();
+	tear_down();
+	close(fd);
+}
+
 TEST(the_record_has_the_regions_as_they_were_told)
 {
 	static const struct gmem_region none;
@@ -341,6 +374,7 @@ int main(void)
 	    UNIT(a_region_is_added_without_disturbing_anybody),
 	    UNIT(a_region_that_goes_takes_the_rings_that_lie_in_it),
 	    UNIT(regions_may_be_added_up_to_the_slots_that_are_told),
+	    UNIT(memory_and_log_have_a_bound_together),
 	    UNIT(the_record_has_the_regions_as_they_were_told),
 	    UNIT(no_message_leaks_however_often_it_comes),
 	    UNIT(no_number_of_connections_leaks),

@@ -24,6 +24,9 @@ static struct {
 	struct reader reader;
 	struct stage stage;
 	uint8_t bytes[BYTES + 8];
+	bool eager; /* whoever delivers does so whenever it is woken, */
+	char got[256];
+	size_t got_len;
 } f;
 
 static void on_wake(struct reader *reader)
@@ -31,9 +34,21 @@ static void on_wake(struct reader *reader)
 	(void)reader;
 }
 
+/* which it may be when the device is told of room. */
 static void on_pump(struct backend_device *device)
 {
 	(void)device;
+	while (f.eager && stage_pending(&f.stage)) {
+		void *bytes;
+		size_t n;
+
+		stage_fill(&f.stage);
+		n = stage_rest(&f.stage, &bytes);
+		assert_true(f.got_len + n <= sizeof(f.got));
+		memcpy(f.got + f.got_len, bytes, n);
+		f.got_len += n;
+		stage_delivered(&f.stage, n);
+	}
 }
 
 static void set_up(void)
@@ -103,6 +118,24 @@ TEST(bytes_come_out_as_they_are_in_any_pieces)
 	}
 }
 
+/* In two pieces, of which the first makes room. */
+TEST(bytes_come_out_once_whoever_is_told_of_the_room)
+{
+	set_up();
+	guest_writes("0123456789");
+	deliver(f.got, sizeof(f.got), 10);
+	guest_writes("0123456789012345678901234567890123456789012345678901234567890123");
+	assert_int_equal(f.output.port.room(&f.output.port, 1), 0);
+	f.eager = true;
+	stage_fill(&f.stage);
+	on_pump(&f.device);
+	assert_int_equal(f.got_len, RING);
+	assert_memory_equal(
+	    f.got, "0123456789012345678901234567890123456789012345678901234567890123", RING);
+	f.eager = false;
+	tear_down();
+}
+
 TEST(what_is_missing_is_told_where_it_is_missing)
 {
 	char got[256];
@@ -169,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    UNIT(bytes_come_out_as_they_are_in_any_pieces),
+	    UNIT(bytes_come_out_once_whoever_is_told_of_the_room),
 	    UNIT(what_is_missing_is_told_where_it_is_missing),
 	    UNIT(lines_of_ours_come_between_and_fit_or_not),
 	    UNIT(bytes_that_grow_never_grow_beyond_the_buffer),
