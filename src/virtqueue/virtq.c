@@ -164,17 +164,26 @@ static enum virtq_result read_desc(struct virtq *vq, const struct virtq_chain *c
 }
 
 /*
- * Whether a buffer or a table is in guest memory. Each region that it lies in is as much work as a
- * descriptor, here and where the bytes are copied, and counts as one: there may be GMEM_REGIONS_MAX
- * of a byte each. The descriptor itself has been counted.
+ * Whether a buffer or a table is in guest memory; if not, `why` is what breaks the queue. Each
+ * region that it lies in is as much work as a descriptor, here and where the bytes are copied, and
+ * counts as one: there may be GMEM_REGIONS_MAX of a byte each. The descriptor itself has been
+ * counted. A queue that stops in the middle of a chain is worked to its end whatever the budget, so
+ * the chain has a bound of its own.
  */
-static bool covers(struct virtq *vq, struct virtq_chain *chain, uint64_t addr, uint32_t len)
+static enum virtq_result find(struct virtq *vq, struct virtq_chain *chain, uint64_t addr,
+                              uint32_t len, const char *why)
 {
 	unsigned int parts = gmem_covers(vq->mem, addr, len);
 
-	if (parts > 1)
-		chain->budget -= MIN(chain->budget, parts - 1);
-	return parts > 0 || len == 0;
+	if (parts == 0 && len > 0)
+		return breaks(vq, why);
+	if (parts <= 1)
+		return VIRTQ_OK;
+	chain->budget -= MIN(chain->budget, parts - 1);
+	chain->borders += parts - 1;
+	if (chain->borders > VIRTQ_BORDERS_MAX)
+		return breaks(vq, "a chain that crosses memory regions again and again");
+	return VIRTQ_OK;
 }
 
 /* A descriptor that refers to a table of its own (virtio 1.3, 2.7.5.3). */
@@ -191,8 +200,9 @@ static enum virtq_result enter_indirect(struct virtq *vq, struct virtq_chain *ch
 	if (len == 0 || len % sizeof(*desc) != 0 || len / sizeof(*desc) > VIRTQ_SIZE_MAX)
 		return breaks(vq, "an indirect table of a wrong length");
 	chain->table = le64_get(desc->addr);
-	if (!covers(vq, chain, chain->table, len))
-		return breaks(vq, "an indirect table that isn't in guest memory");
+	if (find(vq, chain, chain->table, len, "an indirect table that isn't in guest memory") !=
+	    VIRTQ_OK)
+		return VIRTQ_BROKEN;
 	chain->table_size = (uint16_t)(len / sizeof(*desc));
 	chain->indirect = true;
 	chain->next = 0;
@@ -223,8 +233,9 @@ static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
 			return VIRTQ_BROKEN;
 	} while (flags & VIRTQ_DESC_F_INDIRECT);
 
-	if (!covers(vq, chain, le64_get(desc.addr), le32_get(desc.len)))
-		return breaks(vq, "a buffer that isn't in guest memory");
+	if (find(vq, chain, le64_get(desc.addr), le32_get(desc.len),
+	         "a buffer that isn't in guest memory") != VIRTQ_OK)
+		return VIRTQ_BROKEN;
 	chain->more = flags & VIRTQ_DESC_F_NEXT;
 	chain->next = le16_get(desc.next);
 	chain->writable = flags & VIRTQ_DESC_F_WRITE;

@@ -51,6 +51,12 @@ struct virtq_used {
 #define VIRTQ_AVAIL_F_NO_INTERRUPT 1u
 #define VIRTQ_USED_F_NO_NOTIFY     1u
 
+/*
+ * How often the buffers of a chain may cross from one memory region to the next: many times as
+ * often as buffers do that don't overlap.
+ */
+#define VIRTQ_BORDERS_MAX 4096u
+
 /* The largest ring (virtio 1.3, 2.7: the queue size is at most 32768). */
 #define VIRTQ_SIZE_MAX 32768u
 
@@ -92,11 +98,12 @@ struct virtq_chain {
 	uint16_t next;       /* the descriptor that comes next, if `more` */
 	uint16_t table_size; /* of the table it is in */
 	bool more;
-	bool indirect;   /* the table is the indirect one at `table` */
-	uint64_t table;  /* guest physical address */
-	uint32_t budget; /* how many more descriptors, or parts of them, may be looked at now */
-	uint32_t seen;   /* descriptors so far, which bounds a loop */
-	uint64_t addr;   /* the rest of the descriptor at hand */
+	bool indirect;    /* the table is the indirect one at `table` */
+	uint64_t table;   /* guest physical address */
+	uint32_t budget;  /* how many more descriptors, or parts of them, may be looked at now */
+	uint32_t seen;    /* descriptors so far, which bounds a loop */
+	uint32_t borders; /* between regions that its buffers cross, at most VIRTQ_BORDERS_MAX */
+	uint64_t addr;    /* the rest of the descriptor at hand */
 	uint32_t len;
 	bool writable;
 	uint32_t written;

@@ -351,7 +351,8 @@ TEST(crumbs_do_not_escape_the_budget_of_descriptors)
 
 	set_up(INDIRECT);
 	f.data = port_crumble(&f, &crumbs);
-	transmit_table(4000, crumbs);
+	for (unsigned int i = 0; i < 5; i++)
+		transmit_table(60, crumbs);
 	do {
 		uint64_t before = byte_ring_head(&f.port.output);
 
@@ -359,7 +360,21 @@ TEST(crumbs_do_not_escape_the_budget_of_descriptors)
 		assert_in_range(byte_ring_head(&f.port.output) - before, 0,
 		                PORT_BUDGET_DESCS + GMEM_REGIONS_MAX);
 	} while (outcome.again);
-	assert_int_equal(byte_ring_head(&f.port.output), 4000 * crumbs);
+	assert_int_equal(byte_ring_head(&f.port.output), 5 * 60 * crumbs);
+	tear_down();
+}
+
+/* When its queue stops, a chain is worked to its end, whatever that is. */
+TEST(a_chain_of_too_many_crumbs_breaks_its_queue)
+{
+	uint32_t crumbs;
+
+	set_up(INDIRECT);
+	f.data = port_crumble(&f, &crumbs);
+	transmit_table(1 + VIRTQ_BORDERS_MAX / (crumbs - 1), crumbs);
+	while (pump().again)
+		;
+	assert_non_null(f.vqs[console_transmitq_of(0)].broken);
 	tear_down();
 }
 
@@ -552,6 +567,7 @@ int main(void)
 	    UNIT(a_pump_takes_at_most_its_descriptors_and_says_that_there_is_more),
 	    UNIT(a_long_chain_does_not_escape_the_budget_of_descriptors),
 	    UNIT(crumbs_do_not_escape_the_budget_of_descriptors),
+	    UNIT(a_chain_of_too_many_crumbs_breaks_its_queue),
 	    UNIT(a_chain_of_gigabytes_is_worked_in_pieces),
 	    UNIT(what_comes_before_the_fault_goes_out_and_the_rest_stays),
 	    UNIT(nothing_in_part_is_nothing_to_settle),
