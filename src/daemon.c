@@ -206,8 +206,11 @@ static int make_loop(struct daemon *daemon)
 	return r;
 }
 
-/* The process's own: its streams, the ring, the arena, signals, control, folders. */
-#define FDS_BASE 64u
+/*
+ * The process's own: its streams, the ring, the arena, signals, control, folders; and peers' that
+ * are being closed.
+ */
+#define FDS_BASE (64u + LOOP_DISCARDS_MAX)
 
 /*
  * The soft limit is for programs that use select(); the hard one can be raised by who may. What is

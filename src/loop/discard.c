@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Closes descriptors in a worker of the kernel's, as closing may wait; see fd_discard(). A few at a
- * time, the others wait for their turn: one worker is left for what is written to files.
+ * time, the others wait for their turn: one worker is left for what is written to files. Where too
+ * many wait, somebody sends them faster than they can be closed, or they don't close at all: the
+ * next ones are closed at once, so that they aren't kept.
  */
 #include "base/fd.h"
 #include "base/macros.h"
@@ -51,8 +53,11 @@ static void on_closed(struct loop_op *op, int32_t res)
 static bool discard_fd(void *arg, int fd)
 {
 	struct loop *loop = arg;
-	struct discard *discard = malloc(sizeof(*discard));
+	struct discard *discard;
 
+	if (loop->discards >= LOOP_DISCARDS_MAX)
+		return false;
+	discard = malloc(sizeof(*discard));
 	if (!discard)
 		return false;
 	discard->fd = fd;

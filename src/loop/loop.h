@@ -112,7 +112,8 @@ uint64_t loop_now_ms(const struct loop *loop);
 /* How many completions were taken so far: for tests that do something at each. */
 uint64_t loop_completions(const struct loop *loop);
 
-/* How many descriptors it is closing that were discarded (fd_discard()): for tests, too. */
+/* How many descriptors it is closing that were discarded (fd_discard()), and the most it keeps. */
+#define LOOP_DISCARDS_MAX 128u
 unsigned int loop_discards(const struct loop *loop);
 
 void loop_scope_init(struct loop_scope *scope, struct loop *loop,

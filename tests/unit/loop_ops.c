@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "base/fd.h"
+#include "base/macros.h"
 #include "loop/loop_impl.h"
 #include "turning.h"
 
@@ -398,6 +399,14 @@ TEST(what_is_discarded_is_closed_by_a_worker)
 	}
 	turn_until(f.loop, loop_discards(f.loop) == 0);
 	assert_int_equal(f.loop->closing, 0);
+	/* Too many: those aren't kept. */
+	for (unsigned int i = 0; i < 2 * LOOP_DISCARDS_MAX; i++) {
+		fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
+		fd_discard(&(int){fd});
+		assert_int_equal(loop_discards(f.loop), MIN(i + 1, LOOP_DISCARDS_MAX));
+		assert_true((fcntl(fd, F_GETFD) < 0) == (i >= LOOP_DISCARDS_MAX));
+	}
+	turn_until(f.loop, loop_discards(f.loop) == 0);
 	/* The end waits for those on the way. */
 	fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
 	fd_discard(&(int){fd});
