@@ -30,7 +30,7 @@ static void set_nonblocking(int fd)
 
 void frontend_init(struct frontend *frontend, int sock)
 {
-	*frontend = (struct frontend){.sock = sock, .backend_channel = -1};
+	*frontend = (struct frontend){.sock = sock, .backend_channel = -1, .channel_sent = -1};
 	set_nonblocking(sock);
 }
 
@@ -79,6 +79,7 @@ void frontend_deinit(struct frontend *frontend)
 {
 	close_fd(&frontend->sock);
 	close_fd(&frontend->backend_channel);
+	close_fd(&frontend->channel_sent);
 }
 
 /* ---- waiting ---- */

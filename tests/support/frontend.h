@@ -115,6 +115,7 @@ enum frontend_moment {
 struct frontend {
 	int sock;            /* ours; -1 after frontend_hangup() */
 	int backend_channel; /* our end of SET_BACKEND_REQ_FD's socket pair, or -1 */
+	int channel_sent; /* the other end while it is being sent, which may be given up; or -1 */
 
 	/* Lets the backend run; NULL waits with poll(). Called again and again, must not block
 	 * long. */

@@ -456,10 +456,12 @@ uint64_t frontend_set_backend_req_fd(struct frontend *frontend)
 	if (frontend->backend_channel >= 0)
 		close(frontend->backend_channel);
 	frontend->backend_channel = pair[0];
+	frontend->channel_sent = pair[1];
 	frontend_message_init(&message, FE_SET_BACKEND_REQ_FD);
 	frontend_message_fd(&message, pair[1]);
 	ack = frontend_set(frontend, &message);
 	close(pair[1]);
+	frontend->channel_sent = -1;
 	return ack;
 }
 
