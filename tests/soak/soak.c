@@ -177,7 +177,7 @@ static bool is_as_before(const struct process_holds *before, struct process_hold
 
 static bool judge(const struct process_holds *before, bool ignore_memory)
 {
-	struct process_holds now;
+	struct process_holds now = {0};
 	bool same = is_as_before(before, &now);
 
 	printf("files %u, before %u; mappings %u, before %u; memory %lu KiB, before %lu\n", now.fds,
@@ -234,7 +234,7 @@ static bool count_at_rest(struct process_holds *ret)
 /* An allocator keeps what the most clients at a time have taken: the first fifth is for that. */
 static bool soak(unsigned int seconds)
 {
-	struct process_holds before;
+	struct process_holds before = {0};
 
 	if (!storm(seconds * 200ull) || !calm_down() || !count_at_rest(&before))
 		return false;

@@ -192,6 +192,11 @@ TEST(each_kind_is_told_from_all_others)
 
 		if (fd < 0)
 			fail_msg("can't make a %s", rows[i].name);
+		/* In a guest without a disk, it isn't on one. */
+		if (rows[i].make == make_program && fcntl(fd, F_GET_SEALS) >= 0) {
+			close(fd);
+			continue;
+		}
 		stats = 0;
 		if (fd_is_eventfd(fd) != rows[i].eventfd ||
 		    fd_is_stream_socket(fd) != rows[i].stream ||
