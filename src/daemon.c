@@ -184,9 +184,15 @@ static int take_over_signals(struct daemon *daemon)
 
 /* The start. */
 
+/* Between what lives on, small things that were freed leave holes: their pages go back, too. */
+static void tidy_heap(void)
+{
+	malloc_trim(0);
+}
+
 static int make_loop(struct daemon *daemon)
 {
-	struct loop_config config = {.entries = ENTRIES_BASE};
+	struct loop_config config = {.entries = ENTRIES_BASE, .tidy = tidy_heap};
 	unsigned int wanted = ENTRIES_BASE + ENTRIES_PER_GUEST * daemon->config->guests_count;
 	int r;
 
@@ -261,10 +267,10 @@ static int make_arena(struct daemon *daemon)
 }
 
 /*
- * Large buffers (a telnet client's) are mapped one by one: what isn't touched costs nothing, and
- * all of it goes back to the system with the client. In the heap they would leave holes.
+ * Large buffers (a telnet client's, a saved state) are mapped one by one: what isn't touched costs
+ * nothing, and all of it goes back to the system at once.
  */
-#define MAPPED_FROM_BYTES (64 * 1024)
+#define MAPPED_FROM_BYTES (16 * 1024)
 
 static int init(struct daemon *daemon)
 {

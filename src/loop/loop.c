@@ -69,6 +69,7 @@ static int set_up_ring(struct io_uring *ring)
 }
 
 static void on_shortage_over(struct loop_op *op, int32_t res);
+static void on_tidy_time(struct loop_op *op, int32_t res);
 
 int loop_new(struct loop **ret_loop, const struct loop_config *config)
 {
@@ -98,6 +99,8 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->short_of);
 	loop_scope_init(&loop->scope, loop, NULL);
 	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);
+	loop_timer_init(&loop->tidy_time, &loop->scope, on_tidy_time);
+	loop->tidy = config->tidy;
 	loop->watch_ns = LOOP_WATCH_NS;
 	loop->gather_ns = LOOP_GATHER_NS;
 	loop->now_ms = clock_now_ms();
@@ -367,11 +370,19 @@ void loop_timer_arm(struct loop_timer *timer, uint64_t ms)
 	arm(&timer->op, IORING_OP_TIMEOUT, -1, &timer->after, 1, 0);
 }
 
+static void on_tidy_time(struct loop_op *op, int32_t res)
+{
+	(void)res;
+	op->scope->loop->tidy();
+}
+
 static void run_drainers(struct loop *loop)
 {
 	struct list due;
 
 	list_take(&due, &loop->drainers);
+	if (!list_empty(&due) && loop->tidy && !loop->tidy_time.op.armed)
+		loop_timer_arm(&loop->tidy_time, LOOP_TIDY_MS);
 	while (!list_empty(&due)) {
 		struct loop_scope *scope = container_of(due.next, struct loop_scope, drainer);
 

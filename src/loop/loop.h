@@ -87,7 +87,14 @@ struct loop_timer {
 struct loop_config {
 	unsigned int entries;    /* of the submission queue: 1 to 32768 */
 	unsigned int cq_entries; /* of the completion queue, at least as many */
+	/*
+	 * To be called LOOP_TIDY_MS after an owner has gone, once for all that have by then: a
+	 * scope of theirs has drained. NULL: nobody is.
+	 */
+	void (*tidy)(void);
 };
+
+#define LOOP_TIDY_MS 1000u
 
 /* Makes a loop. Returns 0 or -errno; -EPERM and -ENOSYS mean that io_uring is switched off. */
 int loop_new(struct loop **ret_loop, const struct loop_config *config);

@@ -21,6 +21,8 @@ struct loop {
 	struct list short_of; /* ops to be armed again when `shortage` is over */
 	struct loop_scope scope;
 	struct loop_timer shortage;
+	struct loop_timer tidy_time;
+	void (*tidy)(void);
 	uint64_t now_ms;
 	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
 	uint64_t gathered_ns;         /* when gather tasks were run last */

@@ -392,9 +392,42 @@ TEST(one_scope_ends_while_another_goes_on)
 	tear_down(&f);
 }
 
+static unsigned int tidied;
+
+static void tidy(void)
+{
+	tidied++;
+}
+
+TEST(what_the_owners_of_scopes_leave_is_tidied_once_they_have_gone)
+{
+	struct loop_config config = {.entries = 8, .cq_entries = 16, .tidy = tidy};
+	struct loop_scope scopes[3];
+	struct loop *loop = NULL;
+
+	assert_int_equal(loop_new(&loop, &config), 0);
+	tidied = 0;
+	for (size_t i = 0; i < ROWS(scopes); i++)
+		loop_scope_init(&scopes[i], loop, NULL);
+	turn_some(loop);
+	assert_false(loop->tidy_time.op.armed);
+	loop_scope_close(&scopes[0]);
+	loop_scope_close(&scopes[1]);
+	turn_some(loop);
+	assert_int_equal(tidied, 0);
+	turn_until(loop, tidied > 0);
+	turn_some(loop);
+	assert_int_equal(tidied, 1);
+	assert_false(loop->tidy_time.op.armed);
+	loop_scope_close(&scopes[2]);
+	turn_until(loop, tidied > 1);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    UNIT(what_the_owners_of_scopes_leave_is_tidied_once_they_have_gone),
 	    UNIT(a_cancelled_op_is_told_once_in_every_state),
 	    UNIT(a_scope_can_be_closed_in_every_state_of_its_ops),
 	    UNIT(an_op_that_has_completed_already_keeps_its_result),
