@@ -28,6 +28,13 @@ uint32_t dice(uint64_t *seed)
 	return (uint32_t)(*seed * 2685821657736338717u >> 32);
 }
 
+uint64_t wide_dice(uint64_t *seed)
+{
+	uint64_t high = dice(seed);
+
+	return high << 32 | dice(seed);
+}
+
 static int connect_to(const struct sockaddr *address, socklen_t len)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

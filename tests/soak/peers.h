@@ -20,6 +20,7 @@ enum { PORT_RAW, PORT_TELNET, PORT_DATA, PORTS };
 
 /* Numbers that the seed decides. */
 uint32_t dice(uint64_t *seed);
+uint64_t wide_dice(uint64_t *seed);
 
 /* What this process is at, for the message if that fails. */
 extern char doing[96];

@@ -6,15 +6,16 @@
 
 #include "support.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TELNET_SE = 240, TELNET_SB = 250, TELNET_IAC = 255 };
 
-void record_writer_init(struct record_writer *writer, unsigned int guest, uint32_t dice)
+void record_writer_init(struct record_writer *writer, unsigned int guest, uint64_t dice)
 {
-	*writer = (struct record_writer){.stream = guest << 20 | (dice & 0xfffff)};
+	*writer = (struct record_writer){.stream = (uint64_t)guest << 52 | dice >> 12};
 }
 
 void record_write(struct record_writer *writer, char *bytes, unsigned int count)
@@ -22,7 +23,8 @@ void record_write(struct record_writer *writer, char *bytes, unsigned int count)
 	char text[RECORD_BYTES + 1];
 
 	for (unsigned int i = 0; i < count; i++) {
-		snprintf(text, sizeof(text), "{%08X %08X}", writer->stream, writer->next++);
+		snprintf(text, sizeof(text), "{%016" PRIX64 " %08X}", writer->stream,
+		         writer->next++);
 		memcpy(bytes + (size_t)i * RECORD_BYTES, text, RECORD_BYTES);
 	}
 }
@@ -32,15 +34,16 @@ void record_reader_init(struct record_reader *reader, unsigned int guest, bool g
 	*reader = (struct record_reader){.guest = guest, .gaps = gaps, .telnet = telnet};
 }
 
-static void judge(struct record_reader *reader, uint32_t stream, uint32_t number)
+static void judge(struct record_reader *reader, uint64_t stream, uint32_t number)
 {
 	bool follows = stream == reader->stream ? number == reader->last + 1 : number == 0;
 
-	if (stream >> 20 != reader->guest)
-		support_die("guest %u: record %08X %08X of another", reader->guest, stream, number);
+	if (stream >> 52 != reader->guest)
+		support_die("guest %u: record %016" PRIX64 " %08X of another", reader->guest,
+		            stream, number);
 	if (reader->begun && !follows && !reader->excused)
-		support_die("guest %u: record %08X %08X after %08X %08X", reader->guest, stream,
-		            number, reader->stream, reader->last);
+		support_die("guest %u: record %016" PRIX64 " %08X after %016" PRIX64 " %08X",
+		            reader->guest, stream, number, reader->stream, reader->last);
 	reader->stream = stream;
 	reader->last = number;
 	reader->begun = true;
@@ -48,13 +51,13 @@ static void judge(struct record_reader *reader, uint32_t stream, uint32_t number
 }
 
 /* Whether it is as record_write() writes it. */
-static bool is_record(const char *line, uint32_t *ret_stream, uint32_t *ret_number)
+static bool is_record(const char *line, uint64_t *ret_stream, uint32_t *ret_number)
 {
 	char text[RECORD_BYTES + 1];
 
-	*ret_stream = (uint32_t)strtoul(line + 1, NULL, 16);
-	*ret_number = (uint32_t)strtoul(line + 10, NULL, 16);
-	snprintf(text, sizeof(text), "{%08X %08X}", *ret_stream, *ret_number);
+	*ret_stream = strtoull(line + 1, NULL, 16);
+	*ret_number = (uint32_t)strtoul(line + 18, NULL, 16);
+	snprintf(text, sizeof(text), "{%016" PRIX64 " %08X}", *ret_stream, *ret_number);
 	return strcmp(line, text) == 0;
 }
 
@@ -62,7 +65,8 @@ static bool is_record(const char *line, uint32_t *ret_stream, uint32_t *ret_numb
 static void take(struct record_reader *reader, char byte)
 {
 	static const char gap[] = " bytes skipped]";
-	uint32_t stream, number;
+	uint64_t stream;
+	uint32_t number;
 
 	if (byte == '{' || byte == '[' || reader->len == sizeof(reader->line) - 1)
 		reader->len = 0;

@@ -13,14 +13,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORD_BYTES 19
+#define RECORD_BYTES 27
 
 struct record_writer {
-	uint32_t stream; /* of the guest in the upper 12 bits */
+	uint64_t stream; /* of the guest in the upper 12 bits */
 	uint32_t next;
 };
 
-void record_writer_init(struct record_writer *writer, unsigned int guest, uint32_t dice);
+/* `dice`: of so many streams no two may be the same, so it has more than 32 bits. */
+void record_writer_init(struct record_writer *writer, unsigned int guest, uint64_t dice);
 
 /* Fills `bytes` with `count` records. */
 void record_write(struct record_writer *writer, char *bytes, unsigned int count);
@@ -29,7 +30,8 @@ struct record_reader {
 	unsigned int guest;
 	bool gaps;   /* a line that says how much is missing excuses what is missing */
 	bool telnet; /* its commands are taken out */
-	uint32_t stream, last;
+	uint64_t stream;
+	uint32_t last;
 	bool begun, excused;
 	unsigned int command; /* telnet: how far in one */
 	char line[64];        /* the last bytes */

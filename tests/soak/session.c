@@ -79,7 +79,7 @@ static void connect_line(struct session *s, unsigned int i)
 	line->fd = connect_client(s->place, s->guest, i);
 	line->stopped = false;
 	record_reader_init(&line->seen, s->guest, i != PORT_DATA, i == PORT_TELNET);
-	record_writer_init(&line->typed, s->guest, dice(&s->seed));
+	record_writer_init(&line->typed, s->guest, wide_dice(&s->seed));
 	if (i == PORT_DATA)
 		multiport_driver_await_open(&s->vm.multiport, PORT_DATA, true);
 }
@@ -210,7 +210,7 @@ static void boot(struct session *s, const struct vmm *vmm, uint32_t ports)
 	snprintf(s->path, sizeof(s->path), "%s/fe%u", s->place->folder, s->guest);
 	for (unsigned int i = 0; i < PORTS; i++) {
 		s->lines[i] = (struct line){.port = i, .fd = -1};
-		record_writer_init(&s->lines[i].printed, s->guest, dice(&s->seed));
+		record_writer_init(&s->lines[i].printed, s->guest, wide_dice(&s->seed));
 		record_reader_init(&s->lines[i].heard, s->guest, false, false);
 	}
 	if (!vm_start(&s->vm, s->path, vmm, ports))

@@ -68,7 +68,7 @@ static bool run_session(unsigned int guest, uint64_t *seed)
 {
 	bool kills = dice(seed) % 3 == 0;
 	unsigned int after = dice(seed) % 500;
-	uint64_t session_seed = (uint64_t)dice(seed) << 32 | dice(seed) | 1;
+	uint64_t session_seed = wide_dice(seed) | 1;
 	pid_t pid = new_process();
 
 	if (pid == 0) {
@@ -161,28 +161,26 @@ static bool storm(uint64_t ms)
 	return await_processes(2 * s.guests);
 }
 
-static bool is_as_before(const struct process_holds *before, struct process_holds *now)
+static bool is_as_before(const struct process_holds *now, const struct process_holds *before,
+                         bool ignore_memory)
 {
-	uint64_t end = support_now_ms() + 20000;
-
-	do {
-		if (!process_count(&s.daemon, now))
-			return false;
-		if (now->fds == before->fds && now->mappings == before->mappings)
-			return true;
-		poll(NULL, 0, 20);
-	} while (support_now_ms() < end);
-	return false;
+	return now->fds == before->fds && now->mappings == before->mappings &&
+	       (ignore_memory || now->memory <= before->memory + GROWTH_MOST);
 }
 
-static bool judge(const struct process_holds *before, bool ignore_memory)
+static bool comes_back_to(const struct process_holds *before, bool ignore_memory)
 {
+	uint64_t end = support_now_ms() + 20000;
 	struct process_holds now = {0};
-	bool same = is_as_before(before, &now);
+	bool same;
 
+	do {
+		poll(NULL, 0, 20);
+		same = process_count(&s.daemon, &now) && is_as_before(&now, before, ignore_memory);
+	} while (!same && process_lives(&s.daemon) && support_now_ms() < end);
 	printf("files %u, before %u; mappings %u, before %u; memory %lu KiB, before %lu\n", now.fds,
 	       before->fds, now.mappings, before->mappings, now.memory, before->memory);
-	return same && (ignore_memory || now.memory <= before->memory + GROWTH_MOST);
+	return same;
 }
 
 static void start_daemon(const char *program)
@@ -216,13 +214,16 @@ static void start_daemon(const char *program)
 	} while (!strstr(bytes, ": ready for "));
 }
 
-/* What a peer has sent is closed a little later than the peer knows: counts until nothing goes. */
+/*
+ * What a peer has sent is closed a little later than the peer knows, and free memory given back
+ * later still: counts until nothing goes for two seconds.
+ */
 static bool count_at_rest(struct process_holds *ret)
 {
 	uint64_t end = support_now_ms() + 20000;
 	struct process_holds last = {0};
 
-	for (unsigned int same = 0; same < 10 && support_now_ms() < end; poll(NULL, 0, 20)) {
+	for (unsigned int same = 0; same < 100 && support_now_ms() < end; poll(NULL, 0, 20)) {
 		if (!process_count(&s.daemon, ret))
 			return false;
 		same = ret->fds == last.fds && ret->mappings == last.mappings ? same + 1 : 0;
@@ -238,8 +239,8 @@ static bool soak(unsigned int seconds)
 
 	if (!storm(seconds * 200ull) || !calm_down() || !count_at_rest(&before))
 		return false;
-	return storm(seconds * 800ull) && calm_down() && judge(&before, getenv("IGNORE_MEMORY")) &&
-	       process_lives(&s.daemon);
+	return storm(seconds * 800ull) && calm_down() &&
+	       comes_back_to(&before, getenv("IGNORE_MEMORY")) && process_lives(&s.daemon);
 }
 
 int main(int argc, char **argv)
