@@ -258,7 +258,7 @@ static void handle(struct bench *bench, const struct request *request, struct fd
 /* Copies of the step's files. False if there are more than a message may have. */
 static bool fill_bag(struct bench *bench, const struct conversation_step *step, struct fd_bag *bag)
 {
-	fd_bag_init(bag);
+	fd_bag_init(bag, NULL);
 	for (uint32_t i = 0; i < step->fds_count; i++) {
 		int fd = bench->files.entries[step->fds[i]].fd;
 

@@ -197,7 +197,7 @@ static void memory_init(void)
 	must(fd >= 0 && ftruncate(fd, (off_t)region.size) == 0);
 	rings = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	must(rings != MAP_FAILED);
-	gmem_init(&gmem);
+	gmem_init(&gmem, NULL);
 	must(gmem_judge(&gmem, &region, fd, UINT64_MAX) == GMEM_OK);
 	must(gmem_map(&gmem, &region, fd) == 0);
 }

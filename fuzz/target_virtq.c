@@ -61,7 +61,7 @@ static void bench_init(void)
 	must(fd >= 0 && ftruncate(fd, OFFSET + MEMORY) == 0);
 	bench.driver = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, OFFSET);
 	must(bench.driver != MAP_FAILED);
-	gmem_init(&bench.gmem);
+	gmem_init(&bench.gmem, NULL);
 	must(gmem_judge(&bench.gmem, &region, fd, MEMORY) == GMEM_OK);
 	must(gmem_map(&bench.gmem, &region, fd) == 0);
 	bench.fd = fd;

@@ -212,11 +212,8 @@ static int make_loop(struct daemon *daemon)
 	return r;
 }
 
-/*
- * The process's own: its streams, the ring, the arena, signals, control, folders; and peers' that
- * are being closed.
- */
-#define FDS_BASE (64u + LOOP_DISCARDS_MAX)
+/* The process's own: its streams, the ring, the arena, signals, control, folders. */
+#define FDS_BASE 64u
 
 /*
  * The soft limit is for programs that use select(); the hard one can be raised by who may. What is
@@ -326,11 +323,8 @@ static int judge_handed_over(int fd, bool *ret_listens)
 	socklen_t addr_len = sizeof(addr), len = sizeof(int);
 	int listens = 0, r = 0;
 
-	if (!fd_is_stream_socket(fd) || getsockname(fd, (struct sockaddr *)&addr, &addr_len) < 0 ||
-	    addr.sun_family != AF_UNIX ||
-	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+	if (!fd_is_unix_stream(fd) || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
 		r = -ENOTSOCK;
-	addr_len = sizeof(addr);
 	if (r == 0 && !listens && getpeername(fd, (struct sockaddr *)&addr, &addr_len) < 0)
 		r = -ENOTCONN;
 	if (r < 0)

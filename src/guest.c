@@ -62,8 +62,8 @@ static void connect_frontend(struct guest *guest, int fd)
 	guest->connected = true;
 	guest->frontend_parts++;
 	guest_device_init(guest);
-	channel_start(&guest->channel, &guest->session, &guest->connection, fd, guest->name,
-	              on_channel_ended);
+	channel_start(&guest->channel, &guest->session, &guest->connection, &guest->discards, fd,
+	              guest->name, on_channel_ended);
 }
 
 static void on_connection_drained(struct loop_scope *scope)
@@ -83,11 +83,19 @@ static void on_connection_drained(struct loop_scope *scope)
 	frontend_part_drained(guest);
 }
 
-/* There is one frontend at a time, and a dead one is soon found out. */
-static void on_accepted(struct acceptor *acceptor, int fd)
+static void on_discarded(struct loop_discards *discards)
 {
-	struct guest *guest = container_of(acceptor, struct guest, acceptor);
+	struct guest *guest = container_of(discards, struct guest, discards);
 
+	if (guest->connected)
+		channel_go_on(&guest->channel);
+	if (guest->listens)
+		acceptor_go_on(&guest->acceptor);
+}
+
+/* There is one frontend at a time, and a dead one is soon found out. */
+static void take_frontend(struct guest *guest, int fd)
+{
 	if (!guest->connected) {
 		connect_frontend(guest, fd);
 		return;
@@ -95,11 +103,21 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 	if (!guest->connection.closing && !channel_is_hung_up(&guest->channel)) {
 		log_limited(&guest->limit, LOG_LEVEL_WARNING,
 		            "%s: a second frontend was turned away", guest->name);
-		fd_discard(&fd);
+		fd_discard(&guest->discards.discarder, &fd);
 		return;
 	}
-	fd_discard(&guest->next_fd);
+	fd_discard(&guest->discards.discarder, &guest->next_fd);
 	guest->next_fd = fd;
+}
+
+/* Each may bring what is hard to close, unread. */
+static void on_accepted(struct acceptor *acceptor, int fd)
+{
+	struct guest *guest = container_of(acceptor, struct guest, acceptor);
+
+	take_frontend(guest, fd);
+	if (!loop_discards_empty(&guest->discards))
+		acceptor_hold(acceptor);
 }
 
 /* Start and stop. */
@@ -110,7 +128,7 @@ static void on_life_drained(struct loop_scope *scope)
 
 	if (guest->listens)
 		acceptor_deinit(&guest->acceptor);
-	fd_discard(&guest->next_fd);
+	fd_discard(&guest->discards.discarder, &guest->next_fd);
 	frontend_part_drained(guest);
 }
 
@@ -173,6 +191,7 @@ static void init_guest(struct guest *guest, const struct guest_place *place, str
 	    .record = (struct session_record *)(void *)(place->record + rings_end(config)),
 	    .regions = place->regions,
 	    .stride = place->stride,
+	    .discarder = &guest->discards.discarder,
 	};
 	struct request_limits limits = {
 	    .vrings = guest->vrings_count,
@@ -185,6 +204,7 @@ static void init_guest(struct guest *guest, const struct guest_place *place, str
 		guest_port_lay_out(&guest->slots[i].port, arena, config->max_history,
 		                   record->rings[i]);
 	}
+	loop_discards_init(&guest->discards, guest->loop, on_discarded);
 	loop_scope_init(&guest->life, guest->loop, on_life_drained);
 	session_init(&guest->session, &guest_device_ops, &session, guest->virtqs, &limits,
 	             features_of(config), CONSOLE_CONFIG_FEATURES);
@@ -255,7 +275,8 @@ int guest_start(struct guest *guest, int listen_fd, int connected_fd)
 	}
 	guest->listens = listen_fd >= 0;
 	if (guest->listens)
-		acceptor_start(&guest->acceptor, &guest->life, listen_fd, guest->name, on_accepted);
+		acceptor_start(&guest->acceptor, &guest->life, &guest->discards.discarder,
+		               listen_fd, guest->name, on_accepted);
 	else
 		connect_frontend(guest, connected_fd);
 	return 0;

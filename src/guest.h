@@ -13,6 +13,7 @@
 #include "console/console.h"
 #include "guest_port.h"
 #include "loop/acceptor.h"
+#include "loop/discard.h"
 #include "loop/eventfd.h"
 #include "loop/loop.h"
 #include "loop/transfer.h"
@@ -62,7 +63,8 @@ struct guest {
 	struct loop_scope life;
 	struct acceptor acceptor;
 	bool listens; /* for frontends; otherwise it serves the one that was handed over */
-	int next_fd;  /* a frontend that waits for the one before to be gone, or -1 */
+	struct loop_discards discards; /* what its frontends have sent */
+	int next_fd; /* a frontend that waits for the one before to be gone, or -1 */
 	unsigned int vrings_count;
 	struct guest_slot *slots; /* config->max_ports of them, as of console_ports */
 	struct console_port *console_ports;

@@ -157,7 +157,7 @@ void guest_device_init(struct guest *guest)
 	    .flags = le32_of(WIRE_VERSION),
 	};
 	eventfd_sink_init_message(&guest->config_change, &guest->connection,
-	                          &guest->config_change_message,
+	                          &guest->discards.discarder, &guest->config_change_message,
 	                          sizeof(guest->config_change_message));
 	eventfd_sink_init(&guest->log_call, &guest->connection);
 	guest_state_init(guest);

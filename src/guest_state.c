@@ -84,7 +84,8 @@ static bool may_end(struct transfer *transfer)
 void guest_state_init(struct guest *guest)
 {
 	guest->state_transferred = false;
-	transfer_init(&guest->state_transfer, &guest->connection, on_ended, may_end);
+	transfer_init(&guest->state_transfer, &guest->connection, &guest->discards.discarder,
+	              on_ended, may_end);
 }
 
 void guest_state_deinit(struct guest *guest)
@@ -97,7 +98,7 @@ const char *guest_state_transfer(struct guest *guest, bool load, int fd)
 	if (transfer_under_way(&guest->state_transfer))
 		return "the state is being transferred already";
 	if (!fd_is_channel(fd))
-		return "not a pipe, a stream socket or a file in memory";
+		return "not a pipe, a Unix stream socket or a file in memory";
 	if (fd_set_nonblock(fd) < 0)
 		return "a descriptor that can't be made non-blocking";
 	guest->state_transferred = false;

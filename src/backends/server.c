@@ -84,5 +84,5 @@ void server_init(struct server *server, const struct server_ops *ops, struct loo
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
 	client_set_init(&server->clients, port, protocol, access, &server->scope, on_emptied);
-	acceptor_start(&server->acceptor, &server->scope, fd, port->name, on_accepted);
+	acceptor_start(&server->acceptor, &server->scope, NULL, fd, port->name, on_accepted);
 }

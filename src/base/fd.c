@@ -22,43 +22,13 @@ void fd_close(int *fd)
 	errno = saved;
 }
 
-/* The process has one loop, hence one of these. */
-static struct {
-	bool (*discard)(void *arg, int fd);
-	void *arg;
-} the_discarder;
-
-void fd_set_discarder(bool (*discard)(void *arg, int fd), void *arg)
-{
-	the_discarder.discard = discard;
-	the_discarder.arg = arg;
-}
-
-void fd_forget_discarder(const void *arg)
-{
-	if (the_discarder.arg == arg)
-		fd_set_discarder(NULL, NULL);
-}
-
-/* Gives it to somebody who may wait. Else it is to be closed here. */
-static bool hand_over(int fd)
-{
-	static const struct linger none;
-
-	/* Most are eventfds, which never take long. */
-	if (fd < 0 || fd_is_eventfd(fd))
-		return false;
-	/* Else whoever closes would only wait in our place. */
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-	return the_discarder.discard && the_discarder.discard(the_discarder.arg, fd);
-}
-
-void fd_discard(int *fd)
+void fd_discard(struct fd_discarder *discarder, int *fd)
 {
 	int saved = errno;
 
-	if (hand_over(*fd))
-		*fd = -1;
+	/* Most are eventfds, which never take long. */
+	if (discarder && *fd >= 0 && !fd_is_eventfd(*fd))
+		discarder->discard(discarder, fd_take(fd));
 	fd_close(fd);
 	errno = saved;
 }
@@ -99,8 +69,9 @@ int fd_set_nonblock(int fd)
 	return 0;
 }
 
-void fd_bag_init(struct fd_bag *bag)
+void fd_bag_init(struct fd_bag *bag, struct fd_discarder *discarder)
 {
+	bag->discarder = discarder;
 	for (unsigned int i = 0; i < FD_BAG_MAX; i++)
 		bag->fd[i] = -1;
 	bag->count = 0;
@@ -115,21 +86,27 @@ int fd_bag_take(struct fd_bag *bag, unsigned int i)
 void fd_bag_close(struct fd_bag *bag)
 {
 	for (unsigned int i = 0; i < bag->count; i++)
-		fd_discard(&bag->fd[i]);
+		fd_discard(bag->discarder, &bag->fd[i]);
 	bag->count = 0;
+}
+
+/*
+ * How /proc names what has no path: no call asks for the kind of an anonymous inode, and one that
+ * does for a pipe waits for whoever writes to it.
+ */
+static bool has_name(int fd, const char *start)
+{
+	char path[32], name[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name));
+	return n >= (ssize_t)strlen(start) && memcmp(name, start, strlen(start)) == 0;
 }
 
 bool fd_is_eventfd(int fd)
 {
-	/* No call asks an anonymous inode for its kind; its name in /proc is the kernel's answer.
-	 */
-	static const char kind[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(kind) + 1];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target));
-	return n == (ssize_t)sizeof(kind) - 1 && memcmp(target, kind, sizeof(kind) - 1) == 0;
+	return has_name(fd, "anon_inode:[eventfd]");
 }
 
 bool fd_counts_down(int fd)
@@ -150,12 +127,13 @@ bool fd_counts_down(int fd)
 	return strstr(info, "\neventfd-semaphore: 1\n");
 }
 
-bool fd_is_stream_socket(int fd)
+bool fd_is_unix_stream(int fd)
 {
-	int type;
-	socklen_t len = sizeof(type);
+	int type, domain;
+	socklen_t len = sizeof(int);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
 }
 
 /*
@@ -191,6 +169,6 @@ bool fd_is_channel(int fd)
 {
 	uint64_t size, page;
 
-	return fcntl(fd, F_GETPIPE_SZ) >= 0 || fd_is_stream_socket(fd) ||
+	return has_name(fd, "pipe:[") || fd_is_unix_stream(fd) ||
 	       fd_inspect_memory(fd, &size, &page) == 0;
 }

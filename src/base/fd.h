@@ -11,8 +11,18 @@
 /* The most descriptors a vhost-user message carries: one a region of SET_MEM_TABLE. */
 #define FD_BAG_MAX 8
 
+/*
+ * Somebody who closes what a peer has sent, later and elsewhere. To close the last of a file can
+ * take long: a socket lingers, a dead VMM's memory is given back page by page, a file system of
+ * somebody's own is asked.
+ */
+struct fd_discarder {
+	void (*discard)(struct fd_discarder *discarder, int fd);
+};
+
 /* The descriptors that came with one message. Whoever needs one takes it; the rest are closed. */
 struct fd_bag {
+	struct fd_discarder *discarder;
 	int fd[FD_BAG_MAX];
 	unsigned int count;
 };
@@ -21,18 +31,10 @@ struct fd_bag {
 void fd_close(int *fd);
 
 /*
- * The same for what a peer has sent, or may have sent descriptors through. To close the last of a
- * file can take long: a socket lingers, a dead VMM's memory is given back page by page, a file
- * system of somebody's own is asked. So whoever is there to do it closes it later and elsewhere.
+ * The same for what a peer has sent, or may have sent descriptors through: the discarder closes it.
+ * NULL: it is closed here and now.
  */
-void fd_discard(int *fd);
-
-/*
- * From now on `discard` is given what is to be closed, and returns whether it has taken it; until
- * fd_forget_discarder() with the same `arg`, if it is still the one.
- */
-void fd_set_discarder(bool (*discard)(void *arg, int fd), void *arg);
-void fd_forget_discarder(const void *arg);
+void fd_discard(struct fd_discarder *discarder, int *fd);
 
 /* Moves the descriptor out of *fd, which becomes -1. */
 int fd_take(int *fd);
@@ -49,7 +51,8 @@ int fd_reserve_standard(void);
 /* Sets O_NONBLOCK on the open file. Returns 0 or -errno. */
 int fd_set_nonblock(int fd);
 
-void fd_bag_init(struct fd_bag *bag);
+/* Empty. What is left in it will be the discarder's (NULL: closed at once). */
+void fd_bag_init(struct fd_bag *bag, struct fd_discarder *discarder);
 
 /* Takes descriptor `i` out of the bag; it is the caller's from then on. */
 int fd_bag_take(struct fd_bag *bag, unsigned int i);
@@ -66,11 +69,11 @@ bool fd_is_eventfd(int fd);
  */
 bool fd_counts_down(int fd);
 
-/* True for a stream socket. */
-bool fd_is_stream_socket(int fd);
+/* True for a Unix stream socket. To write to one waits for nobody who uses it meanwhile. */
+bool fd_is_unix_stream(int fd);
 
 /*
- * True for what bytes can go through without a disk or a network: pipe, stream socket, file in
+ * True for what bytes can go through without a disk or a network: pipe, Unix stream socket, file in
  * memory. Nobody but the kernel is asked, here and in fd_inspect_memory().
  */
 bool fd_is_channel(int fd);

@@ -27,8 +27,8 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
                        struct unix_socket_file *ret_file);
 
 /*
- * Those who connect can't send descriptors, which nobody takes: the kernel would close them in this
- * process's only thread, however long that takes. Linux can do that from 6.16 on.
+ * Those who connect can't send descriptors, which nobody takes: the kernel would close them in the
+ * loop's thread, however long that takes. Linux can do that from 6.16 on.
  */
 void unix_socket_refuse_fds(int fd);
 

@@ -246,7 +246,8 @@ int control_start(struct control *control, const struct control_ops *ops, struct
 	unix_socket_refuse_fds(fd);
 	list_init(&control->clients);
 	loop_scope_init(&control->scope, loop, on_drained);
-	acceptor_start(&control->acceptor, &control->scope, fd, "control socket", on_accepted);
+	acceptor_start(&control->acceptor, &control->scope, NULL, fd, "control socket",
+	               on_accepted);
 	return 0;
 }
 

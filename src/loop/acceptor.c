@@ -15,13 +15,20 @@ static bool is_passing(int32_t res)
 	       res == -EHOSTUNREACH || res == -ENOPROTOOPT || res == -EOPNOTSUPP;
 }
 
+static void arm(struct acceptor *acceptor)
+{
+	if (!acceptor->held && !acceptor->closed && !acceptor->accept.armed &&
+	    !acceptor->accept.scope->closing)
+		loop_arm_accept(&acceptor->accept, acceptor->fd);
+}
+
 static void on_accept(struct loop_op *op, int32_t res)
 {
 	struct acceptor *acceptor = container_of(op, struct acceptor, accept);
 
 	if (op->scope->closing || acceptor->closed) {
 		if (res >= 0)
-			fd_close(&(int){res});
+			fd_discard(acceptor->discarder, &(int){res});
 		return;
 	}
 	if (res < 0 && !is_passing(res)) {
@@ -32,17 +39,30 @@ static void on_accept(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 		return;
 	}
-	loop_arm_accept(&acceptor->accept, acceptor->fd);
 	if (res >= 0)
 		acceptor->accepted(acceptor, res);
+	arm(acceptor);
 }
 
-void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope, int fd, const char *name,
+void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope,
+                    struct fd_discarder *discarder, int fd, const char *name,
                     void (*accepted)(struct acceptor *acceptor, int fd))
 {
-	*acceptor = (struct acceptor){.fd = fd, .name = name, .accepted = accepted};
+	*acceptor =
+	    (struct acceptor){.discarder = discarder, .fd = fd, .name = name, .accepted = accepted};
 	loop_op_init(&acceptor->accept, scope, on_accept);
 	loop_arm_accept(&acceptor->accept, fd);
+}
+
+void acceptor_hold(struct acceptor *acceptor)
+{
+	acceptor->held = true;
+}
+
+void acceptor_go_on(struct acceptor *acceptor)
+{
+	acceptor->held = false;
+	arm(acceptor);
 }
 
 void acceptor_close(struct acceptor *acceptor)
@@ -54,5 +74,5 @@ void acceptor_close(struct acceptor *acceptor)
 void acceptor_deinit(struct acceptor *acceptor)
 {
 	assert(!acceptor->accept.armed);
-	fd_close(&acceptor->fd);
+	fd_discard(acceptor->discarder, &acceptor->fd);
 }

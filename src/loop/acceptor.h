@@ -14,16 +14,26 @@
 struct acceptor {
 	struct loop_op accept;
 	struct log_limit limit;
+	struct fd_discarder *discarder;
 	const char *name; /* for the log */
 	int fd;
 	bool closed; /* nobody else is accepted */
+	bool held;   /* for now */
 	/* Takes the connected socket `fd`. */
 	void (*accepted)(struct acceptor *acceptor, int fd);
 };
 
-/* Takes the listening socket `fd` and accepts until the scope closes. */
-void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope, int fd, const char *name,
+/*
+ * Takes the listening socket `fd` and accepts until the scope closes. The socket ends with
+ * `discarder` (NULL: is closed at once), with those who wait in its queue and what they have sent.
+ */
+void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope,
+                    struct fd_discarder *discarder, int fd, const char *name,
                     void (*accepted)(struct acceptor *acceptor, int fd));
+
+/* Accepts nobody from the next on; those wait in the socket's queue until acceptor_go_on(). */
+void acceptor_hold(struct acceptor *acceptor);
+void acceptor_go_on(struct acceptor *acceptor);
 
 /* Accepts nobody else; the socket stays open. */
 void acceptor_close(struct acceptor *acceptor);

@@ -1,77 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/*
- * Closes descriptors in a worker of the kernel's, as closing may wait; see fd_discard(). A few at a
- * time, the others wait for their turn: one worker is left for what is written to files. Where too
- * many wait, somebody sends them faster than they can be closed, or they don't close at all: the
- * next ones are closed at once, so that they aren't kept.
- */
-#include "base/fd.h"
+#include "loop/discard.h"
+
 #include "base/macros.h"
 #include "loop/loop_impl.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-/* How long the loop's end waits for those that are being closed; the process's end closes all. */
+/* How long the loop's end waits for what is being closed. */
 #define PATIENCE_MS 1000
+/* How long to wait when there can't be one more thread. */
+#define AGAIN_MS    20
+#define STACK_BYTES (64u * 1024)
+#define BATCH_FDS   32u
 
-struct discard {
-	struct loop_op op;
-	struct list waiting;
-	int fd;
+/* What a thread closes. It is all that the thread knows. */
+struct batch {
+	struct loop_discards *discards; /* for the loop */
+	struct list link;
+	int told; /* the pipe in which the thread says that it is done */
+	unsigned int count;
+	int fd[BATCH_FDS];
 };
 
-static void close_next(struct loop *loop)
-{
-	while (loop->closing < LOOP_WORKERS - 1 && !list_empty(&loop->discarded)) {
-		struct list *link = loop->discarded.next;
-		struct discard *discard = container_of(link, struct discard, waiting);
+/* The thread. */
 
-		list_remove(link);
-		loop->closing++;
-		loop_arm_close(&discard->op, discard->fd);
+static void *close_batch(void *arg)
+{
+	static const struct linger none;
+	struct batch *batch = arg;
+
+	for (unsigned int i = 0; i < batch->count; i++) {
+		setsockopt(batch->fd[i], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+		close(batch->fd[i]);
 	}
+	while (write(batch->told, &batch, sizeof(batch)) < 0 && errno == EINTR)
+		;
+	return NULL;
+}
+
+static int start_thread(struct batch *batch)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, MAX(STACK_BYTES, (size_t)PTHREAD_STACK_MIN));
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, close_batch, batch);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+/* The loop. */
+
+static void await_threads(struct loop *loop)
+{
+	if (!loop->closed.armed)
+		loop_arm_read(&loop->closed, loop->closed_pipe[0], &loop->closed_batch,
+		              sizeof(loop->closed_batch));
+}
+
+static void close_next(struct loop_discards *discards)
+{
+	struct list *first = discards->waiting.next;
+
+	if (discards->closing || list_empty(&discards->waiting))
+		return;
+	discards->closing = container_of(first, struct batch, link);
+	list_remove(first);
+	if (start_thread(discards->closing) == 0) {
+		await_threads(discards->loop);
+		return;
+	}
+	list_prepend(&discards->waiting, first);
+	discards->closing = NULL;
+	if (!discards->again.op.armed)
+		loop_timer_arm(&discards->again, AGAIN_MS);
+}
+
+static void on_start(struct loop_task *task)
+{
+	close_next(container_of(task, struct loop_discards, start));
+}
+
+static void on_again(struct loop_op *op, int32_t res)
+{
+	(void)res;
+	close_next(container_of(op, struct loop_discards, again.op));
+}
+
+static void batch_closed(struct batch *batch)
+{
+	struct loop_discards *discards = batch->discards;
+
+	discards->loop->discards -= batch->count;
+	free(batch);
+	discards->closing = NULL;
+	if (list_empty(&discards->waiting))
+		discards->emptied(discards);
+	else
+		close_next(discards);
 }
 
 static void on_closed(struct loop_op *op, int32_t res)
 {
-	struct discard *discard = container_of(op, struct discard, op);
-	struct loop *loop = op->scope->loop;
+	struct loop *loop = container_of(op, struct loop, closed);
 
+	if (loop->ending)
+		return;
 	if (loop_is_shortage(res)) {
 		loop_arm_again(op);
 		return;
 	}
-	/* There was no worker for it. Other errors are the file's, which is closed all the same. */
-	if (res == -ECANCELED)
-		fd_close(&discard->fd);
-	free(discard);
-	loop->closing--;
-	loop->discards--;
-	close_next(loop);
+	if (res == sizeof(loop->closed_batch))
+		batch_closed(loop->closed_batch);
+	if (loop->discards > 0)
+		await_threads(loop);
 }
 
-static bool discard_fd(void *arg, int fd)
+/* The batch that the next descriptor goes to, or NULL: there is no memory. */
+static struct batch *find_batch(struct loop_discards *discards)
 {
-	struct loop *loop = arg;
-	struct discard *discard;
+	struct batch *batch = container_of(discards->waiting.prev, struct batch, link);
 
-	if (loop->discards >= LOOP_DISCARDS_MAX)
-		return false;
-	discard = malloc(sizeof(*discard));
-	if (!discard)
-		return false;
-	discard->fd = fd;
-	loop_op_init(&discard->op, &loop->scope, on_closed);
-	list_append(&loop->discarded, &discard->waiting);
-	loop->discards++;
-	close_next(loop);
-	return true;
+	if (!list_empty(&discards->waiting) && batch->count < BATCH_FDS)
+		return batch;
+	batch = malloc(sizeof(*batch));
+	if (!batch)
+		return NULL;
+	batch->discards = discards;
+	batch->told = discards->loop->closed_pipe[1];
+	batch->count = 0;
+	list_append(&discards->waiting, &batch->link);
+	return batch;
 }
 
-void loop_discard_init(struct loop *loop)
+static void on_discard(struct fd_discarder *discarder, int fd)
 {
-	list_init(&loop->discarded);
-	fd_set_discarder(discard_fd, loop);
+	struct loop_discards *discards = container_of(discarder, struct loop_discards, discarder);
+	struct batch *batch = find_batch(discards);
+
+	/* There are only bad choices then, and nearly always it doesn't take long. */
+	if (!batch) {
+		fd_close(&fd);
+		return;
+	}
+	batch->fd[batch->count++] = fd;
+	discards->loop->discards++;
+	loop_flush(discards->loop, &discards->start);
+}
+
+void loop_discards_init(struct loop_discards *discards, struct loop *loop,
+                        void (*emptied)(struct loop_discards *discards))
+{
+	discards->discarder.discard = on_discard;
+	discards->loop = loop;
+	discards->closing = NULL;
+	discards->emptied = emptied;
+	list_init(&discards->waiting);
+	loop_task_init(&discards->start, on_start);
+	loop_timer_init(&discards->again, &loop->scope, on_again);
+}
+
+bool loop_discards_empty(const struct loop_discards *discards)
+{
+	return !discards->closing && list_empty(&discards->waiting);
+}
+
+unsigned int loop_discards(const struct loop *loop)
+{
+	return loop->discards;
+}
+
+/* The loop's beginning and end. */
+
+int loop_closed_init(struct loop *loop)
+{
+	loop_op_init(&loop->closed, &loop->scope, on_closed);
+	return pipe2(loop->closed_pipe, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 static void on_patience_over(struct loop_op *op, int32_t res)
@@ -79,13 +192,10 @@ static void on_patience_over(struct loop_op *op, int32_t res)
 	(void)op, (void)res;
 }
 
-void loop_discard_deinit(struct loop *loop)
+static void await_discards(struct loop *loop)
 {
 	struct loop_timer patience;
 
-	fd_forget_discarder(loop);
-	if (loop->discards == 0)
-		return;
 	loop_timer_init(&patience, &loop->scope, on_patience_over);
 	loop_timer_arm(&patience, PATIENCE_MS);
 	while (loop->discards > 0 && patience.op.armed && loop_turn(loop, true) == 0)
@@ -95,7 +205,17 @@ void loop_discard_deinit(struct loop *loop)
 		;
 }
 
-unsigned int loop_discards(const struct loop *loop)
+void loop_closed_deinit(struct loop *loop)
 {
-	return loop->discards;
+	if (loop->discards > 0)
+		await_discards(loop);
+	loop->ending = true;
+	loop_cancel(&loop->closed);
+	while (loop->closed.armed && loop_turn(loop, true) == 0)
+		;
+	/* Else a thread may still write to it: it ends with the process. */
+	if (loop->discards == 0) {
+		fd_close(&loop->closed_pipe[0]);
+		fd_close(&loop->closed_pipe[1]);
+	}
 }

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 
-static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_op_fn *fn)
+static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_op_fn *fn,
+                      struct fd_discarder *discarder)
 {
+	slot->discarder = discarder;
 	loop_op_init(&slot->op, scope, fn);
 	slot->fd = slot->parked = -1;
 }
@@ -15,8 +17,8 @@ static void slot_init(struct eventfd_slot *slot, struct loop_scope *scope, loop_
 static void slot_deinit(struct eventfd_slot *slot)
 {
 	assert(!slot->op.armed);
-	fd_discard(&slot->fd);
-	fd_discard(&slot->parked);
+	fd_discard(slot->discarder, &slot->fd);
+	fd_discard(slot->discarder, &slot->parked);
 }
 
 static void slot_set(struct eventfd_slot *slot, int fd)
@@ -25,14 +27,14 @@ static void slot_set(struct eventfd_slot *slot, int fd)
 		slot->parked = fd_take(&slot->fd);
 		loop_cancel(&slot->op);
 	}
-	fd_discard(&slot->fd);
+	fd_discard(slot->discarder, &slot->fd);
 	slot->fd = fd;
 }
 
 /* To be called at each completion. True if the slot may be armed (again). */
 static bool slot_completed(struct eventfd_slot *slot)
 {
-	fd_discard(&slot->parked);
+	fd_discard(slot->discarder, &slot->parked);
 	return slot->fd >= 0 && !slot->op.scope->closing;
 }
 
@@ -62,7 +64,7 @@ static void on_source_read(struct loop_op *op, int32_t res)
 void eventfd_source_init(struct eventfd_source *source, struct loop_scope *scope,
                          void (*kicked)(struct eventfd_source *source))
 {
-	slot_init(&source->slot, scope, on_source_read);
+	slot_init(&source->slot, scope, on_source_read, NULL);
 	source->kicked = kicked;
 }
 
@@ -102,9 +104,9 @@ static void on_sink_written(struct loop_op *op, int32_t res)
 }
 
 void eventfd_sink_init_message(struct eventfd_sink *sink, struct loop_scope *scope,
-                               const void *message, size_t len)
+                               struct fd_discarder *discarder, const void *message, size_t len)
 {
-	slot_init(&sink->slot, scope, on_sink_written);
+	slot_init(&sink->slot, scope, on_sink_written, discarder);
 	sink->message = message;
 	sink->message_len = len;
 	sink->again = false;
@@ -114,7 +116,7 @@ void eventfd_sink_init(struct eventfd_sink *sink, struct loop_scope *scope)
 {
 	static const uint64_t one = 1;
 
-	eventfd_sink_init_message(sink, scope, &one, sizeof(one));
+	eventfd_sink_init_message(sink, scope, NULL, &one, sizeof(one));
 }
 
 void eventfd_sink_set(struct eventfd_sink *sink, int fd)

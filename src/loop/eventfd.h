@@ -17,6 +17,7 @@ struct eventfd_slot {
 	struct loop_op op;
 	int fd;     /* -1: none */
 	int parked; /* the one before, while the op still names it; else -1 */
+	struct fd_discarder *discarder;
 };
 
 struct eventfd_source {
@@ -46,10 +47,10 @@ void eventfd_sink_init(struct eventfd_sink *sink, struct loop_scope *scope);
 
 /*
  * A sink of a socket, to which each signal writes the `len` bytes of `message`: few enough that
- * they are taken whole or not at all. They stay where they are.
+ * they are taken whole or not at all. They stay where they are. The socket ends with `discarder`.
  */
 void eventfd_sink_init_message(struct eventfd_sink *sink, struct loop_scope *scope,
-                               const void *message, size_t len);
+                               struct fd_discarder *discarder, const void *message, size_t len);
 
 /*
  * Takes `fd` (-1: none), which must be non-blocking, in place of the one before. A signal that

@@ -11,11 +11,14 @@
 /* How long to wait when the system is short of something. */
 #define SHORTAGE_MS 20
 
+/* Workers of the kernel's for what is written to files. */
+#define FILE_WORKERS 4u
+
 /* What the ring may do once it is enabled; everything else gets -EACCES from the kernel. */
 static const uint8_t allowed_ops[] = {
-    IORING_OP_READ,         IORING_OP_WRITE,  IORING_OP_RECV,     IORING_OP_RECVMSG,
-    IORING_OP_SENDMSG,      IORING_OP_ACCEPT, IORING_OP_POLL_ADD, IORING_OP_TIMEOUT,
-    IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
+    IORING_OP_READ,     IORING_OP_WRITE,   IORING_OP_RECV,
+    IORING_OP_RECVMSG,  IORING_OP_SENDMSG, IORING_OP_ACCEPT,
+    IORING_OP_POLL_ADD, IORING_OP_TIMEOUT, IORING_OP_ASYNC_CANCEL,
 };
 
 /* Register operations for the ring's life: liburing gives its own descriptor back at the end. */
@@ -26,8 +29,8 @@ static const uint8_t allowed_registers[] = {
 
 static int restrict_ring(struct io_uring *ring)
 {
-	struct io_uring_restriction
-	    list[ARRAY_SIZE(allowed_ops) + ARRAY_SIZE(allowed_registers) + 1] = {0};
+	struct io_uring_restriction list[ARRAY_SIZE(allowed_ops) + ARRAY_SIZE(allowed_registers)] =
+	    {0};
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(allowed_ops); i++, n++) {
@@ -38,8 +41,6 @@ static int restrict_ring(struct io_uring *ring)
 		list[n].opcode = IORING_RESTRICTION_REGISTER_OP;
 		list[n].register_op = allowed_registers[i];
 	}
-	list[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-	list[n++].sqe_flags = IOSQE_ASYNC;
 	/* liburing 2.3 declares a wrapper for this and for enabling, but doesn't export them. */
 	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, list,
 	                         n);
@@ -48,10 +49,10 @@ static int restrict_ring(struct io_uring *ring)
 static int set_up_ring(struct io_uring *ring)
 {
 	/*
-	 * Some writes (to regular files) run in a kernel worker, and so do closes, which may take
-	 * seconds: not all are to wait for one. Of the other sort, one is enough.
+	 * Some writes (to regular files) run in a kernel worker: not all are to wait for a slow
+	 * disk. Of the other sort, one is enough.
 	 */
-	unsigned int workers[2] = {LOOP_WORKERS, 1};
+	unsigned int workers[2] = {FILE_WORKERS, 1};
 	int r;
 
 	r = io_uring_register_iowq_max_workers(ring, workers);
@@ -83,9 +84,13 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 
 	if (!loop)
 		return -ENOMEM;
-	r = io_uring_queue_init_params(config->entries, &loop->ring, &params);
+	loop_scope_init(&loop->scope, loop, NULL);
+	r = loop_closed_init(loop);
 	if (r < 0)
 		goto fail_alloc;
+	r = io_uring_queue_init_params(config->entries, &loop->ring, &params);
+	if (r < 0)
+		goto fail_closed;
 	r = set_up_ring(&loop->ring);
 	if (r < 0)
 		goto fail_ring;
@@ -97,19 +102,19 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->watches);
 	list_init(&loop->reliefs);
 	list_init(&loop->short_of);
-	loop_scope_init(&loop->scope, loop, NULL);
 	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);
 	loop_timer_init(&loop->tidy_time, &loop->scope, on_tidy_time);
 	loop->tidy = config->tidy;
 	loop->watch_ns = LOOP_WATCH_NS;
 	loop->gather_ns = LOOP_GATHER_NS;
 	loop->now_ms = clock_now_ms();
-	loop_discard_init(loop);
 	*ret_loop = loop;
 	return 0;
 
 fail_ring:
 	io_uring_queue_exit(&loop->ring);
+fail_closed:
+	loop_closed_deinit(loop);
 fail_alloc:
 	free(loop);
 	return r;
@@ -119,7 +124,7 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	loop_discard_deinit(loop);
+	loop_closed_deinit(loop);
 	assert(list_empty(&loop->backlog));
 	assert(list_empty(&loop->drainers));
 	assert(list_empty(&loop->short_of));
@@ -165,9 +170,6 @@ static void fill_entry(struct io_uring_sqe *sqe, struct loop_op *op)
 		sqe->accept_flags = op->flags;
 		break;
 	case IORING_OP_TIMEOUT:
-		break;
-	case IORING_OP_CLOSE:
-		sqe->flags = IOSQE_ASYNC;
 		break;
 	default:
 		sqe->msg_flags = op->flags;
@@ -307,11 +309,6 @@ void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int 
 void loop_arm_accept(struct loop_op *op, int fd)
 {
 	arm(op, IORING_OP_ACCEPT, fd, NULL, 0, SOCK_CLOEXEC);
-}
-
-void loop_arm_close(struct loop_op *op, int fd)
-{
-	arm(op, IORING_OP_CLOSE, fd, NULL, 0, 0);
 }
 
 void loop_arm_poll(struct loop_op *op, int fd, short events)

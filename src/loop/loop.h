@@ -119,8 +119,7 @@ uint64_t loop_now_ms(const struct loop *loop);
 /* How many completions were taken so far: for tests that do something at each. */
 uint64_t loop_completions(const struct loop *loop);
 
-/* How many descriptors it is closing that were discarded (fd_discard()), and the most it keeps. */
-#define LOOP_DISCARDS_MAX 128u
+/* How many descriptors are being closed, or wait for it: see loop/discard.h. For tests. */
 unsigned int loop_discards(const struct loop *loop);
 
 void loop_scope_init(struct loop_scope *scope, struct loop *loop,
@@ -141,8 +140,6 @@ void loop_arm_recv(struct loop_op *op, int fd, void *buf, size_t len, int flags)
 void loop_arm_recvmsg(struct loop_op *op, int fd, struct msghdr *msg, int flags);
 void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int flags);
 void loop_arm_accept(struct loop_op *op, int fd);
-/* Closes it in a worker of the kernel's. It can't be cancelled. */
-void loop_arm_close(struct loop_op *op, int fd);
 /* Completes once with the events that are there, of `events`, POLLERR, POLLHUP and POLLRDHUP. */
 void loop_arm_poll(struct loop_op *op, int fd, short events);
 

@@ -27,20 +27,20 @@ struct loop {
 	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
 	uint64_t gathered_ns;         /* when gather tasks were run last */
 	uint64_t completions;
-	struct list discarded; /* descriptors that wait for being closed */
-	unsigned int discards; /* those, and */
-	unsigned int closing;  /* those that are being closed */
+	/* discard.c */
+	unsigned int discards; /* descriptors that are being closed, or wait for it */
+	struct loop_op closed;
+	int closed_pipe[2]; /* in which threads give back what they have closed, */
+	struct batch *closed_batch;
+	bool ending;
 	bool stopping;
 };
 
 /* discard.c */
 
-/* The kernel's workers: of them, descriptors are closed by all but one. */
-#define LOOP_WORKERS 4u
-
-/* From the first on, descriptors that are discarded are closed here; the second waits for that. */
-void loop_discard_init(struct loop *loop);
-void loop_discard_deinit(struct loop *loop);
+/* Returns 0 or -errno. The end waits, not for long, until what was discarded is closed. */
+int loop_closed_init(struct loop *loop);
+void loop_closed_deinit(struct loop *loop);
 
 /* loop_tasks.c */
 

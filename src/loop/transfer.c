@@ -18,7 +18,7 @@ static void go_on(struct transfer *transfer);
 
 static void forget(struct transfer *transfer)
 {
-	fd_discard(&transfer->fd);
+	fd_discard(transfer->discarder, &transfer->fd);
 	free(transfer->bytes);
 	transfer->bytes = NULL;
 	transfer->len = transfer->room = transfer->done = 0;
@@ -27,7 +27,7 @@ static void forget(struct transfer *transfer)
 static void end(struct transfer *transfer, int error)
 {
 	/* To a reader at the other end, this is the end of the bytes. */
-	fd_discard(&transfer->fd);
+	fd_discard(transfer->discarder, &transfer->fd);
 	transfer->ended(transfer, error);
 	forget(transfer);
 }
@@ -133,10 +133,12 @@ static void go_on(struct transfer *transfer)
 }
 
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
+                   struct fd_discarder *discarder,
                    void (*ended)(struct transfer *transfer, int error),
                    bool (*may_end)(struct transfer *transfer))
 {
-	*transfer = (struct transfer){.fd = -1, .ended = ended, .may_end = may_end};
+	*transfer =
+	    (struct transfer){.discarder = discarder, .fd = -1, .ended = ended, .may_end = may_end};
 	loop_op_init(&transfer->op, scope, on_done);
 	loop_timer_init(&transfer->pause, scope, on_pause_over);
 }

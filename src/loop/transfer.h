@@ -11,6 +11,7 @@
 struct transfer {
 	struct loop_op op;
 	struct loop_timer pause;
+	struct fd_discarder *discarder;
 	int fd;
 	bool reading;
 	bool polling; /* the op waits until there is something to do */
@@ -28,7 +29,9 @@ struct transfer {
 	bool (*may_end)(struct transfer *transfer);
 };
 
+/* The descriptors of its transfers end with `discarder`. */
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
+                   struct fd_discarder *discarder,
                    void (*ended)(struct transfer *transfer, int error),
                    bool (*may_end)(struct transfer *transfer));
 

@@ -73,26 +73,31 @@ void channel_answer_later(struct channel *channel, uint64_t value)
 	if (!channel->owes || channel->scope->closing)
 		return;
 	channel->owes = false;
-	if (channel->hangup.armed)
-		loop_cancel(&channel->hangup);
+	loop_cancel(&channel->hangup);
 	answer(channel, &wire, sizeof(wire));
+}
+
+/* While nothing is read that would tell of the end. */
+static void await_hangup(struct channel *channel)
+{
+	if (!channel->hangup.armed)
+		loop_arm_poll(&channel->hangup, channel->fd, POLLRDHUP);
 }
 
 static void owe(struct channel *channel)
 {
 	channel->owes = true;
-	if (!channel->hangup.armed)
-		loop_arm_poll(&channel->hangup, channel->fd, POLLRDHUP);
+	await_hangup(channel);
 }
 
 static void on_hung_up(struct loop_op *op, int32_t res)
 {
 	struct channel *channel = container_of(op, struct channel, hangup);
 
-	if (channel->scope->closing || !channel->owes)
+	if (channel->scope->closing || !(channel->owes || channel->held))
 		return;
 	if (res < 0)
-		owe(channel); /* cancelled for the answer before */
+		await_hangup(channel); /* cancelled for what was waited for before */
 	else
 		channel->ended(channel, NULL);
 }
@@ -195,6 +200,11 @@ static bool header_is_whole(const struct channel *channel)
 
 static void receive(struct channel *channel, void *bytes, size_t len)
 {
+	channel->held = !loop_discards_empty(channel->discards);
+	if (channel->held) {
+		await_hangup(channel);
+		return;
+	}
 	channel->iov = (struct iovec){.iov_base = bytes, .iov_len = len};
 	channel->msg = (struct msghdr){
 	    .msg_iov = &channel->iov,
@@ -228,7 +238,7 @@ static bool take_fd(struct channel *channel, int fd, bool in_header)
 	if (in_header && room)
 		channel->fds.fd[channel->fds.count++] = fd;
 	else
-		fd_discard(&fd);
+		fd_discard(&channel->discards->discarder, &fd);
 	return room || !in_header;
 }
 
@@ -296,22 +306,31 @@ static void on_received(struct loop_op *op, int32_t res)
 }
 
 void channel_start(struct channel *channel, struct session *session, struct loop_scope *scope,
-                   int fd, const char *name,
+                   struct loop_discards *discards, int fd, const char *name,
                    void (*ended)(struct channel *channel, const char *why))
 {
 	channel->session = session;
 	channel->scope = scope;
+	channel->discards = discards;
 	channel->name = name;
 	channel->ended = ended;
 	channel->fd = fd;
 	channel->done = 0;
 	channel->owes = false;
-	fd_bag_init(&channel->fds);
+	fd_bag_init(&channel->fds, &discards->discarder);
 	loop_op_init(&channel->receive, scope, on_received);
 	loop_op_init(&channel->send, scope, on_sent);
 	loop_op_init(&channel->hangup, scope, on_hung_up);
 	loop_task_init(&channel->handle, on_handle);
 	loop_watch_init(&channel->awake, on_look, on_rest);
+	receive_more(channel);
+}
+
+void channel_go_on(struct channel *channel)
+{
+	if (!channel->held || channel->scope->closing)
+		return;
+	loop_cancel(&channel->hangup);
 	receive_more(channel);
 }
 
@@ -328,5 +347,5 @@ void channel_deinit(struct channel *channel)
 	loop_task_cancel(&channel->handle);
 	loop_watch_cancel(&channel->awake);
 	fd_bag_close(&channel->fds);
-	fd_discard(&channel->fd);
+	fd_discard(&channel->discards->discarder, &channel->fd);
 }

@@ -8,13 +8,15 @@
  * closed. A refused request is answered and the connection lives on.
  *
  * Whatever else comes is taken, too, and then discarded: the kernel would close what it finds no
- * room for in this process's only thread, however long that takes.
+ * room for in the loop's thread, however long that takes. Until that is done, nothing
+ * more is received.
  */
 #ifndef PROTOCOL_CHANNEL_H
 #define PROTOCOL_CHANNEL_H
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "loop/discard.h"
 #include "loop/loop.h"
 #include "protocol/session.h"
 
@@ -26,6 +28,7 @@
 struct channel {
 	struct session *session;
 	struct loop_scope *scope;
+	struct loop_discards *discards;
 	const char *name; /* for the log */
 	/* The connection is of no more use: `why`, or NULL if the frontend hung up. */
 	void (*ended)(struct channel *channel, const char *why);
@@ -36,8 +39,9 @@ struct channel {
 	struct loop_op send;
 	struct loop_task handle;
 	struct loop_watch awake; /* after a message: the next one often comes at once */
-	bool owes;               /* the answer to the last request comes later; */
-	struct loop_op hangup;   /* meanwhile nothing is read that would tell of the end */
+	bool owes;               /* the answer to the last request comes later, or */
+	bool held;               /* something is still being closed that came before: */
+	struct loop_op hangup;   /* nothing is read meanwhile that would tell of the end */
 	struct msghdr msg;
 	struct iovec iov;
 	size_t done; /* of the header, the payload or the answer at hand */
@@ -57,10 +61,16 @@ struct channel {
 	};
 };
 
-/* Takes the connected socket `fd` and reads from it until the scope closes or it has ended. */
+/*
+ * Takes the connected socket `fd` and reads from it until the scope closes or it has ended, but
+ * only while `discards` is empty, to which goes what nobody wants.
+ */
 void channel_start(struct channel *channel, struct session *session, struct loop_scope *scope,
-                   int fd, const char *name,
+                   struct loop_discards *discards, int fd, const char *name,
                    void (*ended)(struct channel *channel, const char *why));
+
+/* `discards` is empty (again). */
+void channel_go_on(struct channel *channel);
 
 /* Whether the frontend has hung up, though perhaps not all that it sent is read. */
 bool channel_is_hung_up(const struct channel *channel);

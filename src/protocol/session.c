@@ -45,8 +45,8 @@ void session_init(struct session *session, const struct session_ops *ops,
 	session->limits = *limits;
 	session->device_features = device_features;
 	session->config_features = config_features;
-	gmem_init(&session->memory);
-	dirty_log_init(&session->log);
+	gmem_init(&session->memory, place->discarder);
+	dirty_log_init(&session->log, place->discarder);
 	for (unsigned int i = 0; i < limits->vrings; i++)
 		virtq_init(&vrings[i], &session->memory, &place->record->vrings[i].state);
 }
@@ -203,8 +203,8 @@ static HANDLER(set_backend_req_fd)
 {
 	if (!session_has(session, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
 		return "BACKEND_REQ wasn't negotiated";
-	if (!fd_is_stream_socket(fds->fd[0]))
-		return "not a stream socket";
+	if (!fd_is_unix_stream(fds->fd[0]))
+		return "not a Unix stream socket";
 	session->ops->set_backend_req(session, fd_bag_take(fds, 0));
 	return NULL;
 }

@@ -82,14 +82,15 @@ struct session_record {
 size_t session_record_size(unsigned int vrings);
 
 /*
- * Where that lies: the record, and its regions, GMEM_REGIONS_MAX of them. Region i is at
- * regions[i * stride], so that several sessions' first regions can lie side by side, then their
- * second ones, and so on: most have two, and the rows behind those are never touched.
+ * What a session is given. Where that lies: the record, and its regions, GMEM_REGIONS_MAX of them.
+ * Region i is at regions[i * stride], so that several sessions' first regions can lie side by side,
+ * then their second ones, and so on: most have two, and the rows behind those are never touched.
  */
 struct session_place {
 	struct session_record *record;
 	struct gmem_region *regions;
 	size_t stride;
+	struct fd_discarder *discarder; /* for files of memory; NULL: they are closed at once */
 };
 
 struct session {

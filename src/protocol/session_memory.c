@@ -34,7 +34,7 @@ HANDLER(set_mem_table)
 	const char *refused = NULL;
 	struct gmem memory;
 
-	gmem_init(&memory);
+	gmem_init(&memory, session->memory.discarder);
 	for (unsigned int i = 0; i < table->count && !refused; i++)
 		refused = map_region(session, &memory, &table->regions[i], fds, i);
 	if (refused) {

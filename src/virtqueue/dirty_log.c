@@ -20,9 +20,9 @@ static bool on_fault(struct fault_guard *guard, const void *at)
 	return fault_replace(log->map, log->map_len);
 }
 
-void dirty_log_init(struct dirty_log *log)
+void dirty_log_init(struct dirty_log *log, struct fd_discarder *discarder)
 {
-	*log = (struct dirty_log){.fd = -1};
+	*log = (struct dirty_log){.discarder = discarder, .fd = -1};
 	fault_guard_init(&log->guard, on_fault);
 }
 
@@ -32,8 +32,8 @@ void dirty_log_deinit(struct dirty_log *log)
 		return;
 	fault_guard_leave(&log->guard);
 	munmap(log->map, log->map_len);
-	fd_discard(&log->fd);
-	dirty_log_init(log);
+	fd_discard(log->discarder, &log->fd);
+	dirty_log_init(log, log->discarder);
 }
 
 enum dirty_log_verdict dirty_log_judge(const struct dirty_log_area *area, int fd, uint64_t most)

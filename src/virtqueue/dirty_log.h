@@ -33,6 +33,7 @@ struct dirty_log {
 	void *map; /* the area, widened to whole pages of its file */
 	size_t map_len;
 	uint8_t *bits;
+	struct fd_discarder *discarder;
 };
 
 enum dirty_log_verdict {
@@ -44,7 +45,8 @@ enum dirty_log_verdict {
 	DIRTY_LOG_TOO_MUCH /* more would be mapped than may be */
 };
 
-void dirty_log_init(struct dirty_log *log);
+/* Its file ends with `discarder` (NULL: is closed at once). */
+void dirty_log_init(struct dirty_log *log, struct fd_discarder *discarder);
 
 /* Unmaps it and closes the file. May be called again. */
 void dirty_log_deinit(struct dirty_log *log);

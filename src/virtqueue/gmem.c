@@ -41,10 +41,11 @@ static void set_count(struct gmem *gmem, unsigned int count)
 	gmem->lost = false;
 }
 
-void gmem_init(struct gmem *gmem)
+void gmem_init(struct gmem *gmem, struct fd_discarder *discarder)
 {
 	gmem->count = gmem->last_hit = gmem->room = 0;
 	gmem->mappings = NULL;
+	gmem->discarder = discarder;
 	gmem->lost = false;
 	fault_guard_init(&gmem->guard, on_fault);
 }
@@ -54,7 +55,7 @@ static void unmap_at(struct gmem *gmem, unsigned int i)
 	struct gmem_mapping *mapping = &gmem->mappings[i];
 
 	munmap(mapping->map, mapping->map_len);
-	fd_discard(&mapping->fd);
+	fd_discard(gmem->discarder, &mapping->fd);
 	*mapping = gmem->mappings[gmem->count - 1];
 	set_count(gmem, gmem->count - 1);
 }

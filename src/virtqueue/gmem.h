@@ -48,6 +48,7 @@ struct gmem {
 	unsigned int last_hit; /* the next address mostly lies where the one before did */
 	unsigned int room;     /* of `mappings`: most guests have two regions, few have 64 */
 	struct gmem_mapping *mappings;
+	struct fd_discarder *discarder;
 };
 
 enum gmem_verdict {
@@ -61,7 +62,8 @@ enum gmem_verdict {
 	GMEM_TOO_MUCH    /* more would be mapped than may be */
 };
 
-void gmem_init(struct gmem *gmem);
+/* Its files end with `discarder` (NULL: are closed at once). */
+void gmem_init(struct gmem *gmem, struct fd_discarder *discarder);
 
 /* Unmaps all and closes the files. May be called again, or used again after. */
 void gmem_deinit(struct gmem *gmem);

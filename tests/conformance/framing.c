@@ -4,9 +4,10 @@
  * anywhere, glued together, with their descriptors at the right or at the wrong place; and what
  * the fields of a message may say (values, not sizes).
  */
+#include "lingering.h"
 #include "testbed.h"
 
-#include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -383,40 +384,13 @@ static void features_of_the_configuration_space_need_config(void **state)
 	assert_int_equal(frontend_get_features(frontend), features);
 }
 
-#define LINGER_S 30
-
-/*
- * A TCP connection whose last close waits LINGER_S for its peer, which reads nothing; returns the
- * end that does.
- */
-static int make_lingering(int *ret_peer)
-{
-	struct sockaddr_in addr = {.sin_family = AF_INET,
-	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	const struct linger linger = {1, LINGER_S};
-	socklen_t len = sizeof(addr);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (bind(listener, (struct sockaddr *)&addr, len) < 0 || listen(listener, 1) < 0 ||
-	    getsockname(listener, (struct sockaddr *)&addr, &len) < 0 ||
-	    connect(fd, (struct sockaddr *)&addr, len) < 0)
-		support_die("no connection");
-	*ret_peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	while (send(fd, bed_pattern(65536), 65536, MSG_DONTWAIT) > 0)
-		;
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	return fd;
-}
-
 /* GET_FEATURES, and so many of those; their sender has none left. With 4 bytes, in the payload. */
 static void send_lingering(struct bed_guest *guest, unsigned int count, uint32_t fds_at)
 {
 	struct frontend_message message;
 	int fd, peer;
 
-	fd = make_lingering(&peer);
+	fd = lingering_connection(&peer);
 	frontend_message_init(&message, FE_GET_FEATURES);
 	if (fds_at > 0)
 		frontend_message_u64(&message, 0);
@@ -425,7 +399,8 @@ static void send_lingering(struct bed_guest *guest, unsigned int count, uint32_t
 		frontend_message_fd(&message, fd);
 	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
 	close(fd);
-	bed_settle(guest->bed);
+	for (unsigned int i = 0; i < 20; i++)
+		bed_turn(guest->bed);
 	close(peer);
 }
 
@@ -455,7 +430,71 @@ static void a_descriptor_that_is_slow_to_close_holds_nobody(void **state)
 	send_lingering(guest, 1, 0);
 	bed_hang_up(guest);
 	bed_same(&mark);
-	assert_in_range(support_now_ms() - since, 0, LINGER_S * 1000 - 1000);
+	assert_in_range(support_now_ms() - since, 0, LINGERING_S * 1000 - 1000);
+}
+
+static bool is_answered(struct bed_guest *guest)
+{
+	struct pollfd pollfd = {.fd = guest->frontend.sock, .events = POLLIN};
+
+	return poll(&pollfd, 1, 0) == 1;
+}
+
+static void ask(struct bed_guest *guest)
+{
+	struct frontend_message message;
+
+	frontend_message_init(&message, FE_GET_FEATURES);
+	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+}
+
+/*
+ * What can't be closed is in the way of who has sent it, as long as it lasts: of this connection
+ * and the next ones, of which no more than a few are taken. Other guests don't notice, nor what
+ * they have to close.
+ */
+static void what_cannot_be_closed_is_in_its_senders_way_only(void **state)
+{
+	struct bed_guest *guest = bed_new(&(struct bed_options){.listens = true});
+	struct bed_guest *other = bed_add(guest->bed, &(struct bed_options){.listens = true});
+	struct frontend_message message;
+	struct frontend_reply reply;
+	int fds[8], peers[8], waiting[8];
+
+	(void)state;
+	frontend_message_init(&message, FE_GET_FEATURES);
+	for (unsigned int i = 0; i < 8; i++)
+		frontend_message_fd(&message, fds[i] = lingering_socket(&peers[i]));
+	assert_int_equal(frontend_send(&guest->frontend, &message), 0);
+	for (unsigned int i = 0; i < 8; i++)
+		close(fds[i]);
+	bed_await(guest, is_answered, "the answer to what brought them");
+	ask(guest);
+	for (unsigned int i = 0; i < 20; i++) {
+		frontend_message_init(&message, FE_GET_FEATURES);
+		frontend_message_fd(&message, 0);
+		assert_int_equal(frontend_send(&other->frontend, &message), 0);
+		bed_await(other, is_answered, "the other guest's answer");
+		assert_int_equal(frontend_receive(&other->frontend, &reply), 0);
+	}
+	assert_int_equal(frontend_receive(&guest->frontend, &reply), 0);
+	assert_false(is_answered(guest));
+	for (unsigned int i = 0; i < 8; i++) {
+		waiting[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		connect(waiting[i], (struct sockaddr *)&guest->address, guest->address_len);
+		bed_turn(guest->bed);
+	}
+	for (unsigned int i = 0; i < 20; i++)
+		bed_turn(guest->bed);
+	/* With one that connected, and perhaps the other guest's last. */
+	assert_in_range(loop_discards(guest->bed->loop), 8, 10);
+	for (unsigned int i = 0; i < 8; i++)
+		close(peers[i]);
+	bed_await(guest, is_answered, "the second answer");
+	receive_ack(guest, FE_GET_FEATURES);
+	for (unsigned int i = 0; i < 8; i++)
+		close(waiting[i]);
+	bed_settle(guest->bed);
 }
 
 int main(void)
@@ -476,6 +515,7 @@ int main(void)
 	    BED_TEST(what_is_offered),
 	    BED_TEST(features_of_the_configuration_space_need_config),
 	    BED_TEST(a_descriptor_that_is_slow_to_close_holds_nobody),
+	    BED_TEST(what_cannot_be_closed_is_in_its_senders_way_only),
 	};
 
 	return BED_RUN(tests);

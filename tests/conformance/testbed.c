@@ -331,6 +331,17 @@ void bed_turn(struct bed *bed)
 		support_die("the loop failed: %s", strerror(-r));
 }
 
+void bed_await_discards(void)
+{
+	uint64_t end = support_now_ms() + support_deadline_ms();
+
+	while (current_bed && loop_discards(current_bed->loop) > 0) {
+		if (support_now_ms() > end)
+			support_die("something can't be closed");
+		bed_turn(current_bed);
+	}
+}
+
 void bed_settle(struct bed *bed)
 {
 	uint64_t seen = loop_completions(bed->loop), last = bed->turns + MOST_TURNS;
@@ -339,16 +350,14 @@ void bed_settle(struct bed *bed)
 		if (bed->turns > last)
 			support_die("the loop doesn't come to rest");
 		bed_turn(bed);
-		if (loop_completions(bed->loop) != seen || loop_discards(bed->loop) > 0)
+		if (loop_discards(bed->loop) > 0) {
+			bed_await_discards();
+			last = bed->turns + MOST_TURNS;
+		}
+		if (loop_completions(bed->loop) != seen)
 			quiet = 0;
 		seen = loop_completions(bed->loop);
 	}
-}
-
-void bed_await_discards(void)
-{
-	while (current_bed && loop_discards(current_bed->loop) > 0)
-		bed_turn(current_bed);
 }
 
 struct bed_wait {
@@ -433,9 +442,10 @@ void bed_free(struct bed *bed)
 	for (unsigned int i = 0; i < bed->count; i++) {
 		if (bed->guest[i].stopped != 1)
 			support_die("guest %u stopped %u times", i, bed->guest[i].stopped);
-		free_guest(&bed->guest[i]);
 	}
 	loop_free(bed->loop);
+	for (unsigned int i = 0; i < bed->count; i++)
+		free_guest(&bed->guest[i]);
 	current_bed = NULL;
 	free(bed);
 }

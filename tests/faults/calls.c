@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -57,6 +58,10 @@ WRAP(PLAN_FILES, int, socket, (int domain, int type, int protocol), (domain, typ
      EMFILE)
 WRAP(PLAN_FILES, int, memfd_create, (const char *name, unsigned int flags), (name, flags), -1,
      EMFILE)
+WRAP(PLAN_FILES, int, pipe2, (int fds[2], int flags), (fds, flags), -1, EMFILE)
+WRAP(PLAN_MEMORY, int, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg),
+     (thread, attr, run, arg), EAGAIN, EAGAIN)
 WRAP(PLAN_FILES, int, posix_openpt, (int flags), (flags), -1, EMFILE)
 WRAP(PLAN_FILES, int, signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags), -1,
      EMFILE)

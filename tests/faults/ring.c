@@ -50,7 +50,6 @@ static int shortage(const struct io_uring_sqe *sqe)
 	case IORING_OP_SENDMSG:
 		return -ENOBUFS;
 	case IORING_OP_POLL_ADD:
-	case IORING_OP_CLOSE:
 		return -ENOMEM;
 	default:
 		return 0;
@@ -64,7 +63,6 @@ static int interruption(const struct io_uring_sqe *sqe)
 	case IORING_OP_TIMEOUT:
 	case IORING_OP_ASYNC_CANCEL:
 	case IORING_OP_POLL_ADD: /* never, by the kernel's io_uring/poll.c */
-	case IORING_OP_CLOSE:    /* which has closed all the same: close(2) */
 		return 0;
 	default:
 		return -EINTR;

@@ -43,7 +43,7 @@ static void set_up(struct fixture *f)
 	assert_int_equal(bind(f->listener, (void *)&f->addr, sizeof(sa_family_t)), 0);
 	assert_int_equal(listen(f->listener, 16), 0);
 	assert_int_equal(getsockname(f->listener, (void *)&f->addr, &f->addr_len), 0);
-	acceptor_start(&f->acceptor, &f->scope.scope, f->listener, "test", on_accepted);
+	acceptor_start(&f->acceptor, &f->scope.scope, NULL, f->listener, "test", on_accepted);
 }
 
 static void tear_down(struct fixture *f)

@@ -109,7 +109,7 @@ TEST(a_write_sets_the_bits_of_its_pages_and_no_others)
 		struct dirty_log log;
 		uint8_t *file;
 
-		dirty_log_init(&log);
+		dirty_log_init(&log, NULL);
 		map_log(&log, area, &file);
 		dirty_log_mark(&log, rows[i].addr, rows[i].len);
 		assert_int_equal(log.marked, rows[i].first <= rows[i].last);
@@ -131,7 +131,7 @@ TEST(bits_that_are_set_stay)
 	struct dirty_log log;
 	uint8_t *file;
 
-	dirty_log_init(&log);
+	dirty_log_init(&log, NULL);
 	map_log(&log, (struct dirty_log_area){16, 0}, &file);
 	file[0] = 0x81;
 	dirty_log_mark(&log, 0x1000, 1);
@@ -159,7 +159,7 @@ TEST(without_a_log_nothing_is_marked)
 {
 	struct dirty_log log;
 
-	dirty_log_init(&log);
+	dirty_log_init(&log, NULL);
 	assert_false(dirty_log_is_there(&log));
 	dirty_log_mark(&log, 0, 0x1000);
 	assert_false(log.marked);
@@ -172,7 +172,7 @@ TEST(another_log_takes_the_place_of_the_one_before)
 	uint8_t *first, *second;
 	struct dirty_log log;
 
-	dirty_log_init(&log);
+	dirty_log_init(&log, NULL);
 	map_log(&log, (struct dirty_log_area){16, 0}, &first);
 	map_log(&log, (struct dirty_log_area){16, 0}, &second);
 	dirty_log_mark(&log, 0, 1);
@@ -189,7 +189,7 @@ TEST(a_log_whose_file_becomes_shorter_is_lost_and_nothing_else)
 	struct dirty_log log;
 	uint8_t *file;
 
-	dirty_log_init(&log);
+	dirty_log_init(&log, NULL);
 	map_log(&log, (struct dirty_log_area){0x2000, 0x1000}, &file);
 	assert_int_equal(ftruncate(log.fd, 0x1000), 0);
 	file[0] = 0x55;

@@ -172,8 +172,8 @@ TEST(each_kind_is_told_from_all_others)
 	    {"eventfd", make_eventfd, .eventfd = true},
 	    {"memfd", make_memfd, .memory = true, .channel = true},
 	    {"memfd with an eventfd's name", make_impostor, .memory = true, .channel = true},
-	    {"stream socket", make_stream, .stream = true, .channel = true},
-	    {"tcp socket", make_tcp, .stream = true, .channel = true},
+	    {"Unix stream socket", make_stream, .stream = true, .channel = true},
+	    {"TCP socket", make_tcp},
 	    {"seqpacket socket", make_packets},
 	    {"datagram socket", make_datagrams},
 	    {"pipe", make_pipe, .channel = true},
@@ -199,7 +199,7 @@ TEST(each_kind_is_told_from_all_others)
 		}
 		stats = 0;
 		if (fd_is_eventfd(fd) != rows[i].eventfd ||
-		    fd_is_stream_socket(fd) != rows[i].stream ||
+		    fd_is_unix_stream(fd) != rows[i].stream ||
 		    (fd_inspect_memory(fd, &size, &page_size) == 0) != rows[i].memory ||
 		    fd_is_channel(fd) != rows[i].channel)
 			fail_msg("%s: taken for another kind", rows[i].name);
@@ -215,7 +215,7 @@ TEST(a_closed_descriptor_is_of_no_kind)
 	uint64_t size = 7, page_size = 7;
 
 	assert_false(fd_is_eventfd(-1));
-	assert_false(fd_is_stream_socket(-1));
+	assert_false(fd_is_unix_stream(-1));
 	assert_errno(fd_inspect_memory(-1, &size, &page_size), EBADF);
 	assert_int_equal(size, 7);
 }
@@ -396,7 +396,7 @@ TEST(a_bag_closes_what_nobody_took)
 	struct fd_bag bag;
 
 	for (unsigned int taken = 0; taken <= FD_BAG_MAX; taken++) {
-		fd_bag_init(&bag);
+		fd_bag_init(&bag, NULL);
 		for (unsigned int i = 0; i < FD_BAG_MAX; i++)
 			numbers[i] = bag.fd[bag.count++] = make_null();
 		for (unsigned int i = 0; i < taken; i++)
@@ -415,7 +415,7 @@ TEST(an_empty_bag_closes_nothing)
 {
 	struct fd_bag bag;
 
-	fd_bag_init(&bag);
+	fd_bag_init(&bag, NULL);
 	assert_int_equal(bag.count, 0);
 	fd_bag_close(&bag);
 	assert_true(is_open(STDERR_FILENO));

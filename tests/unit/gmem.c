@@ -298,7 +298,7 @@ TEST(regions_are_judged)
 	const struct gmem_region base = {BASE_GUEST, BASE_SIZE, BASE_USER, 0};
 	struct gmem gmem;
 
-	gmem_init(&gmem);
+	gmem_init(&gmem, NULL);
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int fd = file_of(0x100000);
@@ -324,7 +324,7 @@ TEST(only_files_in_memory_are_taken)
 	int event = eventfd(0, EFD_CLOEXEC), null = open("/dev/zero", O_RDWR | O_CLOEXEC), pair[2];
 	struct gmem gmem;
 
-	gmem_init(&gmem);
+	gmem_init(&gmem, NULL);
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
 	assert_int_equal(gmem_judge(&gmem, &region, event, UINT64_MAX), GMEM_FILE_KIND);
 	assert_int_equal(gmem_judge(&gmem, &region, null, UINT64_MAX), GMEM_FILE_KIND);
@@ -343,7 +343,7 @@ TEST(a_file_that_may_not_be_written_is_an_error_and_stays_the_callers)
 	struct gmem gmem;
 	char path[32];
 
-	gmem_init(&gmem);
+	gmem_init(&gmem, NULL);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	readable = open(path, O_RDONLY | O_CLOEXEC);
 	assert_return_code(readable, errno);
@@ -360,7 +360,7 @@ TEST(there_are_as_many_regions_as_slots)
 	struct gmem_region region = {0x1000, 0x1000, 0x70001000, 0};
 	int fd;
 
-	gmem_init(&gmem);
+	gmem_init(&gmem, NULL);
 	for (unsigned int i = 0; i < GMEM_REGIONS_MAX; i++) {
 		fd = file_of(0x1000);
 		assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_OK);
@@ -397,7 +397,7 @@ TEST(no_more_is_mapped_than_may_be)
 	int fd = file_of(1ull << 46);
 	struct gmem gmem;
 
-	gmem_init(&gmem);
+	gmem_init(&gmem, NULL);
 	assert_int_equal(gmem_mapped(&gmem), 0);
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	assert_int_equal(gmem_mapped(&gmem), BASE_SIZE);

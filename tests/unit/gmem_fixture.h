@@ -33,7 +33,7 @@ static inline void gmem_fixture_map(struct gmem *gmem, const struct guest_memory
 
 static inline void gmem_fixture_map_all(struct gmem *gmem, const struct guest_memory *memory)
 {
-	gmem_init(gmem);
+	gmem_init(gmem, NULL);
 	for (unsigned int i = 0; i < memory->count; i++)
 		gmem_fixture_map(gmem, memory, i);
 }

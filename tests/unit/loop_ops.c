@@ -7,7 +7,8 @@
 
 #include "base/fd.h"
 #include "base/macros.h"
-#include "loop/loop_impl.h"
+#include "lingering.h"
+#include "loop/discard.h"
 #include "turning.h"
 
 #include <errno.h>
@@ -376,43 +377,93 @@ TEST(an_op_may_be_armed_again_in_its_own_function)
 	tear_down(&f);
 }
 
-/* Not here and now: it may take long. */
-TEST(what_is_discarded_is_closed_by_a_worker)
-{
+/* What two peers have sent. */
+struct discarding {
 	struct fixture f;
+	struct loop_discards peers[2];
+	unsigned int emptied[2];
+};
+
+static struct discarding *the_discarding;
+
+static void on_emptied(struct loop_discards *discards)
+{
+	assert_true(loop_discards_empty(discards));
+	the_discarding->emptied[discards - the_discarding->peers]++;
+}
+
+static void set_up_discarding(struct discarding *d)
+{
+	the_discarding = d;
+	*d = (struct discarding){0};
+	set_up_pipe(&d->f);
+	for (unsigned int i = 0; i < 2; i++)
+		loop_discards_init(&d->peers[i], d->f.loop, on_emptied);
+}
+
+static int discard_copy(struct discarding *d, unsigned int peer)
+{
+	int fd = fcntl(d->f.pair[0], F_DUPFD_CLOEXEC, 0), copy = fd;
+
+	fd_discard(&d->peers[peer].discarder, &copy);
+	assert_int_equal(copy, -1);
+	assert_false(loop_discards_empty(&d->peers[peer]));
+	return fd;
+}
+
+/* Not here and now: it may take long. */
+TEST(what_is_discarded_is_closed_by_a_thread)
+{
+	struct discarding d;
 	int fd;
 
-	set_up_pipe(&f);
-	for (unsigned int i = 0; i < 100; i++) {
-		int copy = fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
-
-		fd_discard(&copy);
-		assert_int_equal(copy, -1);
-		assert_int_equal(loop_discards(f.loop), 1);
-		turn_until(f.loop, loop_discards(f.loop) == 0);
+	set_up_discarding(&d);
+	for (unsigned int i = 1; i <= 100; i++) {
+		fd = discard_copy(&d, 0);
+		assert_int_not_equal(fcntl(fd, F_GETFD), -1);
+		assert_int_equal(loop_discards(d.f.loop), 1);
+		turn_until(d.f.loop, d.emptied[0] == i);
 		assert_int_equal(fcntl(fd, F_GETFD), -1);
+		assert_int_equal(loop_discards(d.f.loop), 0);
 	}
-	/* Many at once: in turn, so that a worker is left for what is written to files. */
-	for (unsigned int i = 0; i < 100; i++) {
-		fd_discard(&(int){fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0)});
-		assert_true(f.loop->closing < LOOP_WORKERS);
-	}
-	turn_until(f.loop, loop_discards(f.loop) == 0);
-	assert_int_equal(f.loop->closing, 0);
-	/* Too many: those aren't kept. */
-	for (unsigned int i = 0; i < 2 * LOOP_DISCARDS_MAX; i++) {
-		fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
-		fd_discard(&(int){fd});
-		assert_int_equal(loop_discards(f.loop), MIN(i + 1, LOOP_DISCARDS_MAX));
-		assert_true((fcntl(fd, F_GETFD) < 0) == (i >= LOOP_DISCARDS_MAX));
-	}
-	turn_until(f.loop, loop_discards(f.loop) == 0);
+	/* Many at once: in turn. */
+	for (unsigned int i = 0; i < 100; i++)
+		discard_copy(&d, 0);
+	turn_until(d.f.loop, d.emptied[0] > 100);
+	turn_some(d.f.loop);
+	assert_int_equal(d.emptied[0], 101);
+	assert_int_equal(loop_discards(d.f.loop), 0);
 	/* The end waits for those on the way. */
-	fd = fcntl(f.pair[0], F_DUPFD_CLOEXEC, 0);
-	fd_discard(&(int){fd});
-	tear_down(&f);
+	fd = discard_copy(&d, 1);
+	tear_down(&d.f);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
-	fd_discard(&(int){-1});
+	fd_discard(&d.peers[0].discarder, &(int){-1});
+}
+
+/* However long it takes: the other peer's are closed meanwhile, and files are written to. */
+TEST(what_one_peer_has_sent_is_in_nobody_elses_way)
+{
+	struct discarding d;
+	int peer, fd = lingering_socket(&peer), file = memfd_create("file", MFD_CLOEXEC);
+
+	set_up_discarding(&d);
+	fd_discard(&d.peers[0].discarder, &fd);
+	for (unsigned int i = 0; i < 10; i++)
+		discard_copy(&d, 0);
+	for (unsigned int i = 1; i <= 10; i++) {
+		discard_copy(&d, 1);
+		turn_until(d.f.loop, d.emptied[1] == i);
+		loop_arm_write(&d.f.a.op, file, "x", 1);
+		turn_until(d.f.loop, d.f.a.calls == i);
+		assert_int_equal(d.f.a.res, 1);
+	}
+	assert_int_equal(d.emptied[0], 0);
+	assert_int_equal(loop_discards(d.f.loop), 11);
+	close(peer); /* what lingers has nobody left to wait for */
+	turn_until(d.f.loop, d.emptied[0] > 0);
+	assert_int_equal(loop_discards(d.f.loop), 0);
+	tear_down(&d.f);
+	close(file);
 }
 
 int main(void)
@@ -432,7 +483,8 @@ int main(void)
 	    UNIT(a_turn_that_waits_ends_with_a_completion),
 	    UNIT(what_cannot_be_done_is_told_by_the_result),
 	    UNIT(an_op_may_be_armed_again_in_its_own_function),
-	    UNIT(what_is_discarded_is_closed_by_a_worker),
+	    UNIT(what_is_discarded_is_closed_by_a_thread),
+	    UNIT(what_one_peer_has_sent_is_in_nobody_elses_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,9 +24,9 @@
 
 /* Written anew on purpose: a list that grows unseen would make this test pass. */
 static const uint8_t expected_ops[] = {
-    IORING_OP_READ,         IORING_OP_WRITE,  IORING_OP_RECV,     IORING_OP_RECVMSG,
-    IORING_OP_SENDMSG,      IORING_OP_ACCEPT, IORING_OP_POLL_ADD, IORING_OP_TIMEOUT,
-    IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
+    IORING_OP_READ,     IORING_OP_WRITE,   IORING_OP_RECV,
+    IORING_OP_RECVMSG,  IORING_OP_SENDMSG, IORING_OP_ACCEPT,
+    IORING_OP_POLL_ADD, IORING_OP_TIMEOUT, IORING_OP_ASYNC_CANCEL,
 };
 
 static bool is_expected(unsigned int opcode)
@@ -83,18 +83,15 @@ TEST(no_operation_of_ours_is_forbidden)
 
 TEST(flags_that_change_an_entry_are_forbidden)
 {
-	static const uint8_t flags[] = {IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_LINK,
-	                                IOSQE_IO_HARDLINK, IOSQE_BUFFER_SELECT};
+	static const uint8_t flags[] = {IOSQE_FIXED_FILE,  IOSQE_IO_DRAIN, IOSQE_IO_LINK,
+	                                IOSQE_IO_HARDLINK, IOSQE_ASYNC,    IOSQE_BUFFER_SELECT};
 	struct loop *loop = turning_loop();
-	/* What a descriptor is closed with. */
-	struct io_uring_sqe ours = {.opcode = IORING_OP_READ, .fd = -1, .flags = IOSQE_ASYNC};
 
 	for (unsigned int i = 0; i < ROWS(flags); i++) {
 		struct io_uring_sqe entry = {.opcode = IORING_OP_READ, .fd = -1, .flags = flags[i]};
 
 		assert_int_equal(run_entry(loop, &entry), -EACCES);
 	}
-	assert_int_not_equal(run_entry(loop, &ours), -EACCES);
 	loop_free(loop);
 }
 

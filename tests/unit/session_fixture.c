@@ -173,7 +173,7 @@ const char *session_send(struct session_fixture *f, uint32_t id, const void *pay
 	struct request request;
 	struct fd_bag bag;
 
-	fd_bag_init(&bag);
+	fd_bag_init(&bag, NULL);
 	for (unsigned int i = 0; i < count; i++)
 		bag.fd[bag.count++] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
 	memset(&f->reply, 0, sizeof(f->reply));

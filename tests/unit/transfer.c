@@ -81,6 +81,7 @@ static void *played_realloc(void *bytes, size_t len)
 #undef loop_arm_write
 #undef realloc
 
+#include "loop/discard.h"
 #include "turning.h"
 
 #include <fcntl.h>
@@ -95,6 +96,7 @@ static void *played_realloc(void *bytes, size_t len)
 struct fixture {
 	struct loop *loop;
 	struct watched_scope scope;
+	struct loop_discards discards;
 	struct transfer transfer;
 	int ours, peers; /* the transfer's, and the other end */
 	unsigned int ended;
@@ -127,6 +129,11 @@ static bool may_end(struct transfer *transfer)
 	return f->asked > f->not_yet;
 }
 
+static void on_emptied(struct loop_discards *discards)
+{
+	(void)discards;
+}
+
 static void set_up(struct fixture *f, int ours, int peers)
 {
 	*f = (struct fixture){.loop = turning_loop(), .ours = ours, .peers = peers};
@@ -134,7 +141,8 @@ static void set_up(struct fixture *f, int ours, int peers)
 	/* As the daemon does. */
 	signal(SIGPIPE, SIG_IGN);
 	watched_scope_init(&f->scope, f->loop);
-	transfer_init(&f->transfer, &f->scope.scope, on_ended, may_end);
+	loop_discards_init(&f->discards, f->loop, on_emptied);
+	transfer_init(&f->transfer, &f->scope.scope, &f->discards.discarder, on_ended, may_end);
 }
 
 static void tear_down(struct fixture *f)
