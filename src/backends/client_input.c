@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/client_impl.h"
 
+#include "backends/peer.h"
 #include "base/log.h"
 #include "base/macros.h"
 
@@ -37,6 +38,10 @@ static void on_input(struct loop_op *op, int32_t res)
 
 	if (client_is_closing(client))
 		return;
+	if (loop_is_shortage(res)) {
+		loop_arm_again(op);
+		return;
+	}
 	client->hung_up |= res > 0 && (res & (POLLERR | POLLHUP));
 	client->readable = true; /* or it is at an end, which the receive tells */
 	client_set_receive(client->set);
@@ -138,6 +143,7 @@ static void end_of_input(struct client *client, int32_t res)
 	client->half_closed |= res == 0;
 	/* Who sends no more may well be gone: nobody's window, and nobody's turn to write. */
 	if (res == 0) {
+		client->hung_up |= peer_has_hung_up(client->fd); /* on TCP that can't be told */
 		client_give_up_writing(client);
 		client_set_tell_attended(client->set);
 	}

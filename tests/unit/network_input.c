@@ -385,6 +385,30 @@ TEST(the_backend_stops_without_clients_too)
 	tear_down();
 }
 
+/* Its end is read like any other's while nobody waits for it: that it has gone is asked, then. */
+TEST(a_unix_client_that_went_while_there_was_no_room_is_known_to_have_gone)
+{
+	struct server *server;
+	uint8_t bytes[INPUT + 1] = {0};
+	int pair[2];
+
+	set_up();
+	server = container_of(f.backend, struct server, backend);
+	server->clients.look_ms = 3600 * 1000;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(client_new(&server->clients, pair[0], "unix"), 0);
+	assert_int_equal(send(pair[1], bytes, INPUT + 1, 0), INPUT + 1);
+	turn_until(f.loop, byte_ring_used(&f.output.port.input) == INPUT);
+	turn_some(f.loop);
+	close(pair[1]);
+	turn_some(f.loop);
+	assert_int_equal(server->clients.count, 1);
+	assert_int_equal(take(bytes, INPUT), INPUT);
+	turn_until(f.loop, server->clients.count == 0);
+	assert_int_equal(take(bytes, INPUT), 1);
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +418,7 @@ int main(void)
 	    UNIT(a_client_that_sends_no_more_before_its_input_is_taken_costs_no_wake_ups),
 	    UNIT(clients_take_turns_and_each_ones_bytes_stay_in_order),
 	    UNIT(half_closed_clients_input_is_complete),
+	    UNIT(a_unix_client_that_went_while_there_was_no_room_is_known_to_have_gone),
 	    UNIT(a_client_may_hang_up_in_every_state),
 	    UNIT(one_clients_end_is_not_anothers),
 	    UNIT(the_backend_may_be_stopped_in_every_state_of_its_clients),
