@@ -8,6 +8,7 @@
 #include "backends/client.h"
 #include "backends/stage.h"
 #include "backends/telnet_codec.h"
+#include "loop/room.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -23,9 +24,7 @@ struct client {
 	struct loop_scope scope;
 	struct loop_op input; /* waits for input, or while there is no room, for the end only */
 	struct loop_op receive;
-	struct loop_op room;     /* waits until the socket takes output */
-	struct loop_timer pause; /* the same for one whose poll would end at once */
-	unsigned int pause_ms;
+	struct loop_room room;
 	struct loop_op send;
 	struct loop_task flush;
 	struct loop_timer leave; /* how long it may take to tell it that it has to go */
@@ -98,7 +97,7 @@ void client_tell(struct client *client, const char *text);
 /* Whether its socket takes no output. */
 static inline bool client_waits_for_room(const struct client *client)
 {
-	return client->room.armed || client->pause.op.armed;
+	return loop_room_awaited(&client->room);
 }
 
 /* There may be something to send, or nothing left for a client that has to go. */

@@ -5,7 +5,6 @@
 #include "base/macros.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,13 +13,6 @@
  * usually holds: half of it costs large output a sixth of its throughput.
  */
 #define SEND_BYTES (256u * 1024)
-
-/*
- * How soon a client is tried again that sends no more and whose socket is full, and how rarely in
- * the end: soon enough that one that reads at full speed isn't found lagging.
- */
-#define PAUSE_MS     1u
-#define PAUSE_MS_MAX 100u
 
 size_t client_mark(const struct client_set *set, char line[CLIENT_LINE_BYTES], const char *text)
 {
@@ -141,29 +133,12 @@ void client_end_output(struct client *client)
 		reader_deinit(&client->reader);
 }
 
-static void try_again(struct client *client)
+static void on_room(struct loop_room *room)
 {
+	struct client *client = container_of(room, struct client, room);
+
 	reader_set_blocked(&client->reader, false);
 	client_wake(client);
-}
-
-static void on_room(struct loop_op *op, int32_t res)
-{
-	struct client *client = container_of(op, struct client, room);
-
-	/* io_uring also tells of POLLRDHUP, at once: a poll would never again wait for room. */
-	if (res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP)) && !client_is_closing(client)) {
-		loop_timer_arm(&client->pause, client->pause_ms);
-		client->pause_ms = MIN(2 * client->pause_ms, PAUSE_MS_MAX);
-		return;
-	}
-	try_again(client); /* an error shows at the next send */
-}
-
-static void on_pause_over(struct loop_op *op, int32_t res)
-{
-	(void)res;
-	try_again(container_of(op, struct client, pause.op));
 }
 
 static void take_sent(struct client *client, size_t sent)
@@ -178,7 +153,7 @@ static void take_sent(struct client *client, size_t sent)
 static void wait_for_room(struct client *client)
 {
 	reader_set_blocked(&client->reader, true);
-	loop_arm_poll(&client->room, client->fd, POLLOUT);
+	loop_room_await(&client->room, client->fd);
 	client_set_look_later(client->set);
 }
 
@@ -191,8 +166,6 @@ static void on_sent(struct loop_op *op, int32_t res)
 		return;
 	}
 	take_sent(client, (size_t)MAX(res, 0));
-	if (res > 0)
-		client->pause_ms = PAUSE_MS;
 	if (client_is_closing(client))
 		return;
 	if (client->leaving)
@@ -218,9 +191,7 @@ void client_output_init(struct client *client)
 		reader_make_patient(&client->reader);
 	stage_init(&client->lines, &client->reader, client->line_bytes, sizeof(client->line_bytes));
 	client->stage = &client->lines;
-	loop_op_init(&client->room, &client->scope, on_room);
-	loop_timer_init(&client->pause, &client->scope, on_pause_over);
-	client->pause_ms = PAUSE_MS;
+	loop_room_init(&client->room, &client->scope, on_room);
 	loop_op_init(&client->send, &client->scope, on_sent);
 	loop_task_init(&client->flush, on_flush);
 }

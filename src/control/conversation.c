@@ -5,13 +5,9 @@
 #include "base/macros.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How often a client is tried that sends no more and doesn't read. */
-#define PAUSE_MS 100
 
 static void on_drained(struct loop_scope *scope)
 {
@@ -30,10 +26,6 @@ void conversation_stop(struct conversation *conversation)
 
 /* Answers. */
 
-/*
- * Never waits: io_uring would wait by a poll that a half-closed client ends at once, again and
- * again, and then by a kernel worker, of which there is one.
- */
 static void send_rest(struct conversation *conversation)
 {
 	conversation->iov = (struct iovec){
@@ -154,7 +146,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 	if (loop_is_shortage(res)) {
 		loop_arm_again(op);
 	} else if (res == -EAGAIN) {
-		loop_arm_poll(&conversation->room, conversation->fd, POLLOUT);
+		loop_room_await(&conversation->room, conversation->fd);
 	} else if (res < 0 && res != -EINTR) {
 		conversation_stop(conversation);
 	} else {
@@ -166,24 +158,9 @@ static void on_sent(struct loop_op *op, int32_t res)
 	}
 }
 
-static void on_room(struct loop_op *op, int32_t res)
+static void on_room(struct loop_room *room)
 {
-	struct conversation *conversation = container_of(op, struct conversation, room);
-
-	if (op->scope->closing)
-		return;
-	/* io_uring also tells of POLLRDHUP, at once: a poll would never again wait for room. */
-	if (res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP)))
-		loop_timer_arm(&conversation->pause, PAUSE_MS);
-	else
-		send_rest(conversation);
-}
-
-static void on_pause_over(struct loop_op *op, int32_t res)
-{
-	(void)res;
-	if (!op->scope->closing)
-		send_rest(container_of(op, struct conversation, pause.op));
+	send_rest(container_of(room, struct conversation, room));
 }
 
 void conversation_start(struct conversation *conversation, const struct conversation_ops *ops,
@@ -193,7 +170,6 @@ void conversation_start(struct conversation *conversation, const struct conversa
 	loop_scope_init(&conversation->scope, loop, on_drained);
 	loop_op_init(&conversation->receive, &conversation->scope, on_receive);
 	loop_op_init(&conversation->send, &conversation->scope, on_sent);
-	loop_op_init(&conversation->room, &conversation->scope, on_room);
-	loop_timer_init(&conversation->pause, &conversation->scope, on_pause_over);
+	loop_room_init(&conversation->room, &conversation->scope, on_room);
 	receive_more(conversation);
 }

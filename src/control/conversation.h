@@ -11,6 +11,7 @@
 
 #include "control/request.h"
 #include "loop/loop.h"
+#include "loop/room.h"
 
 struct conversation;
 
@@ -31,8 +32,7 @@ struct conversation {
 	struct loop_scope scope;
 	struct loop_op receive;
 	struct loop_op send;
-	struct loop_op room; /* waits until the socket takes more of an answer */
-	struct loop_timer pause;
+	struct loop_room room;
 	int fd;
 	bool finished; /* the client sends no more */
 	bool last;     /* the answer at hand is the last one */

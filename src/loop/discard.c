@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -63,8 +64,7 @@ static int start_thread(struct batch *batch)
 static void await_threads(struct loop *loop)
 {
 	if (!loop->closed.armed)
-		loop_arm_read(&loop->closed, loop->closed_pipe[0], &loop->closed_batch,
-		              sizeof(loop->closed_batch));
+		loop_arm_poll(&loop->closed, loop->closed_pipe[0], POLLIN);
 }
 
 static void close_next(struct loop_discards *discards)
@@ -112,6 +112,7 @@ static void batch_closed(struct batch *batch)
 static void on_closed(struct loop_op *op, int32_t res)
 {
 	struct loop *loop = container_of(op, struct loop, closed);
+	struct batch *batch;
 
 	if (loop->ending)
 		return;
@@ -119,8 +120,8 @@ static void on_closed(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 		return;
 	}
-	if (res == sizeof(loop->closed_batch))
-		batch_closed(loop->closed_batch);
+	while (read(loop->closed_pipe[0], &batch, sizeof(batch)) == sizeof(batch))
+		batch_closed(batch);
 	if (loop->discards > 0)
 		await_threads(loop);
 }
@@ -183,8 +184,10 @@ unsigned int loop_discards(const struct loop *loop)
 
 int loop_closed_init(struct loop *loop)
 {
+	loop->closed_pipe[0] = loop->closed_pipe[1] = -1;
 	loop_op_init(&loop->closed, &loop->scope, on_closed);
-	return pipe2(loop->closed_pipe, O_CLOEXEC) < 0 ? -errno : 0;
+	return pipe2(loop->closed_pipe, O_CLOEXEC) < 0 ? -errno
+	                                               : fd_set_nonblock(loop->closed_pipe[0]);
 }
 
 static void on_patience_over(struct loop_op *op, int32_t res)

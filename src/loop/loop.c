@@ -87,7 +87,7 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	loop_scope_init(&loop->scope, loop, NULL);
 	r = loop_closed_init(loop);
 	if (r < 0)
-		goto fail_alloc;
+		goto fail_closed;
 	r = io_uring_queue_init_params(config->entries, &loop->ring, &params);
 	if (r < 0)
 		goto fail_closed;
@@ -115,7 +115,6 @@ fail_ring:
 	io_uring_queue_exit(&loop->ring);
 fail_closed:
 	loop_closed_deinit(loop);
-fail_alloc:
 	free(loop);
 	return r;
 }

@@ -30,8 +30,7 @@ struct loop {
 	/* discard.c */
 	unsigned int discards; /* descriptors that are being closed, or wait for it */
 	struct loop_op closed;
-	int closed_pipe[2]; /* in which threads give back what they have closed, */
-	struct batch *closed_batch;
+	int closed_pipe[2]; /* in which threads give back what they have closed */
 	bool ending;
 	bool stopping;
 };

@@ -19,7 +19,7 @@ static void send_more(struct channel *channel)
 	    .iov_len = channel->answer_len - channel->done,
 	};
 	channel->msg = (struct msghdr){.msg_iov = &channel->iov, .msg_iovlen = 1};
-	loop_arm_sendmsg(&channel->send, channel->fd, &channel->msg, MSG_NOSIGNAL);
+	loop_arm_sendmsg(&channel->send, channel->fd, &channel->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_sent(struct loop_op *op, int32_t res)
@@ -32,7 +32,11 @@ static void on_sent(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 		return;
 	}
-	if (res < 0 && res != -EINTR && res != -EAGAIN) {
+	if (res == -EAGAIN) {
+		loop_room_await(&channel->room, channel->fd);
+		return;
+	}
+	if (res < 0 && res != -EINTR) {
 		channel->ended(channel, res == -EPIPE ? NULL : strerror(-res));
 		return;
 	}
@@ -43,6 +47,11 @@ static void on_sent(struct loop_op *op, int32_t res)
 	}
 	channel->done = 0;
 	receive_more(channel);
+}
+
+static void on_room(struct loop_room *room)
+{
+	send_more(container_of(room, struct channel, room));
 }
 
 static void answer(struct channel *channel, const void *payload, uint32_t size)
@@ -320,6 +329,7 @@ void channel_start(struct channel *channel, struct session *session, struct loop
 	fd_bag_init(&channel->fds, &discards->discarder);
 	loop_op_init(&channel->receive, scope, on_received);
 	loop_op_init(&channel->send, scope, on_sent);
+	loop_room_init(&channel->room, scope, on_room);
 	loop_op_init(&channel->hangup, scope, on_hung_up);
 	loop_task_init(&channel->handle, on_handle);
 	loop_watch_init(&channel->awake, on_look, on_rest);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "loop/discard.h"
 #include "loop/loop.h"
+#include "loop/room.h"
 #include "protocol/session.h"
 
 #include <stddef.h>
@@ -37,6 +38,7 @@ struct channel {
 
 	struct loop_op receive;
 	struct loop_op send;
+	struct loop_room room;
 	struct loop_task handle;
 	struct loop_watch awake; /* after a message: the next one often comes at once */
 	bool owes;               /* the answer to the last request comes later, or */

@@ -205,6 +205,8 @@ static HANDLER(set_backend_req_fd)
 		return "BACKEND_REQ wasn't negotiated";
 	if (!fd_is_unix_stream(fds->fd[0]))
 		return "not a Unix stream socket";
+	if (fd_set_nonblock(fds->fd[0]) < 0)
+		return "a socket that can't be made non-blocking";
 	session->ops->set_backend_req(session, fd_bag_take(fds, 0));
 	return NULL;
 }

@@ -112,6 +112,7 @@ TEST(messages_of_a_feature_need_it)
 	assert_null(session_send_u64(&f, VHOST_USER_SET_PROTOCOL_FEATURES, PROTOCOL_FEATURES));
 	assert_true(session_ask(&f, VHOST_USER_GET_MAX_MEM_SLOTS) >= 8);
 	assert_null(session_send(&f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, pair, 1));
+	assert_true(fcntl(f.backend_req, F_GETFL) & O_NONBLOCK);
 	assert_string_equal(session_events(&f), "");
 	tear_down();
 	close(pair[0]);
