@@ -24,7 +24,7 @@
 struct batch {
 	struct loop_discards *discards; /* for the loop */
 	struct list link;
-	int told; /* the pipe in which the thread says that it is done */
+	int pipe; /* in which the thread says that it is done, by the batch's address */
 	unsigned int count;
 	int fd[BATCH_FDS];
 };
@@ -35,12 +35,13 @@ static void *close_batch(void *arg)
 {
 	static const struct linger none;
 	struct batch *batch = arg;
+	void *told = batch;
 
 	for (unsigned int i = 0; i < batch->count; i++) {
 		setsockopt(batch->fd[i], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 		close(batch->fd[i]);
 	}
-	while (write(batch->told, &batch, sizeof(batch)) < 0 && errno == EINTR)
+	while (write(batch->pipe, &told, sizeof(told)) < 0 && errno == EINTR)
 		;
 	return NULL;
 }
@@ -112,7 +113,7 @@ static void batch_closed(struct batch *batch)
 static void on_closed(struct loop_op *op, int32_t res)
 {
 	struct loop *loop = container_of(op, struct loop, closed);
-	struct batch *batch;
+	void *batch;
 
 	if (loop->ending)
 		return;
@@ -137,7 +138,7 @@ static struct batch *find_batch(struct loop_discards *discards)
 	if (!batch)
 		return NULL;
 	batch->discards = discards;
-	batch->told = discards->loop->closed_pipe[1];
+	batch->pipe = discards->loop->closed_pipe[1];
 	batch->count = 0;
 	list_append(&discards->waiting, &batch->link);
 	return batch;
