@@ -522,7 +522,8 @@ static void what_cannot_be_closed_is_in_its_senders_way_only(void **state)
 	assert_false(is_answered(guest));
 	for (unsigned int i = 0; i < 8; i++) {
 		waiting[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		connect(waiting[i], (struct sockaddr *)&guest->address, guest->address_len);
+		assert_int_equal(
+		    connect(waiting[i], (struct sockaddr *)&guest->address, guest->address_len), 0);
 		bed_turn(guest->bed);
 	}
 	for (unsigned int i = 0; i < 20; i++)

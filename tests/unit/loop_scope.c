@@ -403,9 +403,8 @@ TEST(what_the_owners_of_scopes_leave_is_tidied_once_they_have_gone)
 {
 	struct loop_config config = {.entries = 8, .cq_entries = 16, .tidy = tidy};
 	struct loop_scope scopes[3];
-	struct loop *loop = NULL;
+	struct loop *loop = turning_loop_with(&config);
 
-	assert_int_equal(loop_new(&loop, &config), 0);
 	tidied = 0;
 	for (size_t i = 0; i < ROWS(scopes); i++)
 		loop_scope_init(&scopes[i], loop, NULL);

@@ -28,15 +28,21 @@ static inline void turn_some(struct loop *loop)
 		turning_step(loop, UINT64_MAX, "");
 }
 
-static inline struct loop *turning_loop_of(unsigned int entries, unsigned int cq_entries)
+static inline struct loop *turning_loop_with(const struct loop_config *config)
 {
-	struct loop_config config = {.entries = entries, .cq_entries = cq_entries};
 	struct loop *loop;
-	int r = loop_new(&loop, &config);
+	int r = loop_new(&loop, config);
 
 	if (r < 0)
 		support_die("a loop can't be made: %d", r);
 	return loop;
+}
+
+static inline struct loop *turning_loop_of(unsigned int entries, unsigned int cq_entries)
+{
+	struct loop_config config = {.entries = entries, .cq_entries = cq_entries};
+
+	return turning_loop_with(&config);
 }
 
 static inline struct loop *turning_loop(void)
