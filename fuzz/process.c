@@ -147,14 +147,14 @@ static bool count_memory(pid_t pid, unsigned long *ret)
 	bool found = false;
 	FILE *status;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
 	status = fopen(path, "r");
 	if (!status)
 		return false;
 	while (!found && fgets(line, sizeof(line), status)) {
-		found = strncmp(line, "RssAnon:", 8) == 0;
+		found = strncmp(line, "Anonymous:", 10) == 0;
 		if (found)
-			*ret = strtoul(line + 8, NULL, 10);
+			*ret = strtoul(line + 10, NULL, 10);
 	}
 	fclose(status);
 	return found;

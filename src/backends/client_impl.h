@@ -22,7 +22,7 @@ struct client {
 	struct client_set *set;
 	struct reader reader;
 	struct loop_scope scope;
-	struct loop_op input; /* waits for input, or while there is no room, for the end only */
+	struct loop_op input; /* waits for input, while there is room for it */
 	struct loop_op receive;
 	struct loop_room room;
 	struct loop_op send;

@@ -166,6 +166,8 @@ static void on_sent(struct loop_op *op, int32_t res)
 		return;
 	}
 	take_sent(client, (size_t)MAX(res, 0));
+	if (res > 0)
+		loop_room_progress(&client->room);
 	if (client_is_closing(client))
 		return;
 	if (client->leaving)

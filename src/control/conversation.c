@@ -151,6 +151,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 		conversation_stop(conversation);
 	} else {
 		conversation->answer_sent += (size_t)MAX(res, 0);
+		loop_room_progress(&conversation->room);
 		if (conversation->answer_sent < conversation->answer_len)
 			send_rest(conversation);
 		else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "loop/discard.h"
 
+#include "base/log.h"
 #include "base/macros.h"
 #include "loop/loop_impl.h"
 
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,15 +73,20 @@ static void await_threads(struct loop *loop)
 static void close_next(struct loop_discards *discards)
 {
 	struct list *first = discards->waiting.next;
+	struct loop *loop = discards->loop;
+	int r;
 
-	if (discards->closing || list_empty(&discards->waiting))
+	if (discards->closing || list_empty(&discards->waiting) || loop->ending)
 		return;
 	discards->closing = container_of(first, struct batch, link);
 	list_remove(first);
-	if (start_thread(discards->closing) == 0) {
-		await_threads(discards->loop);
+	r = start_thread(discards->closing);
+	if (r == 0) {
+		await_threads(loop);
 		return;
 	}
+	log_limited(&loop->no_thread, LOG_LEVEL_WARNING,
+	            "a guest has to wait: no thread to close its descriptors: %s", strerror(-r));
 	list_prepend(&discards->waiting, first);
 	discards->closing = NULL;
 	if (!discards->again.op.armed)

@@ -5,6 +5,7 @@
 #ifndef LOOP_LOOP_IMPL_H
 #define LOOP_LOOP_IMPL_H
 
+#include "base/log.h"
 #include "loop/loop.h"
 
 #include <liburing.h>
@@ -30,6 +31,7 @@ struct loop {
 	/* discard.c */
 	unsigned int discards; /* descriptors that are being closed, or wait for it */
 	struct loop_op closed;
+	struct log_limit no_thread;
 	int closed_pipe[2]; /* in which threads give back what they have closed */
 	bool ending;
 	bool stopping;

@@ -6,8 +6,8 @@
 #include <poll.h>
 
 /*
- * How soon the next try is, where a poll would end at once, and how rarely in the end: soon enough
- * that who reads at full speed isn't found lagging.
+ * How soon the next try is, where a poll would end at once, and how rarely in the end, where none
+ * has succeeded: soon enough that who reads at full speed isn't found lagging.
  */
 #define PAUSE_MS     1u
 #define PAUSE_MS_MAX 100u
@@ -36,8 +36,6 @@ static void on_waited(struct loop_op *op, int32_t res)
 		pause_for(room);
 		return;
 	}
-	if (!paused)
-		room->pause_ms = PAUSE_MS;
 	room->found(room);
 }
 
@@ -48,6 +46,11 @@ void loop_room_init(struct loop_room *room, struct loop_scope *scope,
 	room->pausing = false;
 	room->pause_ms = PAUSE_MS;
 	room->found = found;
+}
+
+void loop_room_progress(struct loop_room *room)
+{
+	room->pause_ms = PAUSE_MS;
 }
 
 void loop_room_await(struct loop_room *room, int fd)

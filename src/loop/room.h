@@ -20,6 +20,9 @@ struct loop_room {
 void loop_room_init(struct loop_room *room, struct loop_scope *scope,
                     void (*found)(struct loop_room *room));
 
+/* Something was sent: who takes it is soon tried again. */
+void loop_room_progress(struct loop_room *room);
+
 /* Calls `found` once, unless the scope closes. */
 void loop_room_await(struct loop_room *room, int fd);
 

@@ -40,6 +40,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 		channel->ended(channel, res == -EPIPE ? NULL : strerror(-res));
 		return;
 	}
+	loop_room_progress(&channel->room);
 	channel->done += (size_t)MAX(res, 0);
 	if (channel->done < channel->answer_len) {
 		send_more(channel);
@@ -105,7 +106,9 @@ static void on_hung_up(struct loop_op *op, int32_t res)
 
 	if (channel->scope->closing || !(channel->owes || channel->held))
 		return;
-	if (res < 0)
+	if (loop_is_shortage(res))
+		loop_arm_again(op);
+	else if (res < 0)
 		await_hangup(channel); /* cancelled for what was waited for before */
 	else
 		channel->ended(channel, NULL);

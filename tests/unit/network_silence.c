@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "base/macros.h"
+#include "backends/client_impl.h"
 #include "network_fixture.h"
 
 #include <linux/filter.h>
@@ -141,6 +142,36 @@ TEST(a_half_closed_client_that_does_not_read_costs_little_and_gets_all)
 	tear_down();
 }
 
+/* It is no worse off than others: as long as it takes something, it is soon tried again. */
+TEST(a_half_closed_client_that_reads_is_tried_soon)
+{
+	struct server *server;
+	struct client *client;
+	static char bytes[65536]; /* so much that a buffer of the kernel's is free again */
+	uint64_t pos = 0;
+	int pair[2];
+
+	set_up();
+	server = container_of(f.backend, struct server, backend);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(client_new(&server->clients, pair[0], "unix"), 0);
+	client = container_of(server->clients.clients.next, struct client, link);
+	shutdown(pair[1], SHUT_WR);
+	while (client->room.pause_ms < 64) {
+		pos += network_guest_writes(&f, pos, SIZE);
+		turning_step(f.loop, UINT64_MAX, "");
+	}
+	for (unsigned int i = 0; i < 5; i++) {
+		uint64_t before = client->reader.pos;
+
+		assert_int_equal(recv(pair[1], bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
+		turn_until(f.loop, client->reader.pos > before);
+		assert_in_range(client->room.pause_ms, 1, 2);
+	}
+	close(pair[1]);
+	tear_down();
+}
+
 TEST(nobody_is_looked_at_while_nobody_waits)
 {
 	uint64_t before;
@@ -165,6 +196,7 @@ int main(void)
 	    UNIT(a_client_that_has_gone_silent_while_it_paused_is_closed),
 	    UNIT(a_client_that_has_gone_silent_while_it_read_is_closed),
 	    UNIT(a_half_closed_client_that_does_not_read_costs_little_and_gets_all),
+	    UNIT(a_half_closed_client_that_reads_is_tried_soon),
 	    UNIT(nobody_is_looked_at_while_nobody_waits),
 	};
 
