@@ -145,18 +145,18 @@ static bool count_memory(pid_t pid, unsigned long *ret)
 {
 	char path[64], line[256];
 	bool found = false;
-	FILE *status;
+	FILE *rollup;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
-	status = fopen(path, "r");
-	if (!status)
+	rollup = fopen(path, "r");
+	if (!rollup)
 		return false;
-	while (!found && fgets(line, sizeof(line), status)) {
+	while (!found && fgets(line, sizeof(line), rollup)) {
 		found = strncmp(line, "Anonymous:", 10) == 0;
 		if (found)
 			*ret = strtoul(line + 10, NULL, 10);
 	}
-	fclose(status);
+	fclose(rollup);
 	return found;
 }
 

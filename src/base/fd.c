@@ -12,6 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define NAME_BYTES 64
+
 void fd_close(int *fd)
 {
 	int saved = errno;
@@ -92,21 +94,33 @@ void fd_bag_close(struct fd_bag *bag)
 
 /*
  * How /proc names what has no path: no call asks for the kind of an anonymous inode, and one that
- * does for a pipe waits for whoever writes to it.
+ * does for a pipe waits for whoever writes to it. Cut off if it is longer, empty if there is none.
  */
-static bool has_name(int fd, const char *start)
+static void read_name(int fd, char ret_name[NAME_BYTES])
 {
-	char path[32], name[64];
+	char path[32];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, name, sizeof(name));
-	return n >= (ssize_t)strlen(start) && memcmp(name, start, strlen(start)) == 0;
+	n = readlink(path, ret_name, NAME_BYTES - 1);
+	ret_name[n < 0 ? 0 : n] = '\0';
 }
 
 bool fd_is_eventfd(int fd)
 {
-	return has_name(fd, "anon_inode:[eventfd]");
+	char name[NAME_BYTES];
+
+	read_name(fd, name);
+	return strcmp(name, "anon_inode:[eventfd]") == 0;
+}
+
+static bool is_pipe(int fd)
+{
+	static const char start[] = "pipe:[";
+	char name[NAME_BYTES];
+
+	read_name(fd, name);
+	return strncmp(name, start, sizeof(start) - 1) == 0;
 }
 
 bool fd_counts_down(int fd)
@@ -169,6 +183,5 @@ bool fd_is_channel(int fd)
 {
 	uint64_t size, page;
 
-	return has_name(fd, "pipe:[") || fd_is_unix_stream(fd) ||
-	       fd_inspect_memory(fd, &size, &page) == 0;
+	return is_pipe(fd) || fd_is_unix_stream(fd) || fd_inspect_memory(fd, &size, &page) == 0;
 }

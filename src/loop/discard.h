@@ -3,11 +3,11 @@
  * Closes what one peer has sent, beside the loop, as closing may take for ever; see fd_discard().
  *
  * While there is something to close the peer has a thread, which does nothing else (if there can't
- * be one, it comes later). A worker of the
- * ring's wouldn't do: the last reference to a file is given up only when the worker turns to its
- * next task, which may be anybody's, and that one waits then (tried with Linux 6.18). So files that
- * can't be closed are in their sender's way and in nobody else's. Nothing more should be taken from
- * a peer until all is closed: so what it has this process hold is bounded.
+ * be one, it comes later). A worker of the ring's wouldn't do: the last reference to a file is
+ * given up only when the worker turns to its next task, which may be anybody's, and that one waits
+ * then (tried with Linux 6.18). So files that can't be closed are in their sender's way and in
+ * nobody else's. Nothing more should be taken from a peer until all is closed: so what it has this
+ * process hold is bounded.
  */
 #ifndef LOOP_DISCARD_H
 #define LOOP_DISCARD_H

@@ -3,8 +3,6 @@
 
 #include "base/macros.h"
 
-#include <poll.h>
-
 /*
  * How soon the next try is, where a poll would end at once, and how rarely in the end, where none
  * has succeeded: soon enough that who reads at full speed isn't found lagging.
@@ -27,16 +25,12 @@ static void on_waited(struct loop_op *op, int32_t res)
 	room->pausing = false;
 	if (op->scope->closing)
 		return;
-	if (!paused && loop_is_shortage(res)) {
+	if (!paused && loop_is_shortage(res))
 		loop_arm_again(op);
-		return;
-	}
-	/* io_uring tells of POLLRDHUP, too, and at once: a poll would never again wait for room. */
-	if (!paused && res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP))) {
+	else if (!paused && loop_room_tells_none(res))
 		pause_for(room);
-		return;
-	}
-	room->found(room);
+	else
+		room->found(room);
 }
 
 void loop_room_init(struct loop_room *room, struct loop_scope *scope,

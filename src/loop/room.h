@@ -9,6 +9,8 @@
 
 #include "loop/loop.h"
 
+#include <poll.h>
+
 struct loop_room {
 	struct loop_timer wait; /* its op is the poll, too */
 	bool pausing;           /* it is the timer now */
@@ -25,6 +27,15 @@ void loop_room_progress(struct loop_room *room);
 
 /* Calls `found` once, unless the scope closes. */
 void loop_room_await(struct loop_room *room, int fd);
+
+/*
+ * Whether a poll for room has told only that the peer sends no more: io_uring tells of that, too,
+ * and at once, so that such a poll would never again wait for room.
+ */
+static inline bool loop_room_tells_none(int32_t res)
+{
+	return res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP));
+}
 
 static inline bool loop_room_awaited(const struct loop_room *room)
 {

@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "base/macros.h"
+#include "loop/room.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -67,15 +68,6 @@ static void on_read(struct transfer *transfer, int32_t res)
 		loop_timer_arm(&transfer->pause, 1); /* then the end is read again */
 }
 
-/*
- * That the other end writes no more. io_uring tells of that at once, whatever it is asked for: a
- * poll would never again wait for room.
- */
-static bool tells_only_of_the_end(int32_t res)
-{
-	return res > 0 && !(res & (POLLOUT | POLLERR | POLLHUP));
-}
-
 static void on_pause_over(struct loop_op *op, int32_t res)
 {
 	(void)res;
@@ -94,7 +86,7 @@ static void on_done(struct loop_op *op, int32_t res)
 	if (loop_is_shortage(res)) {
 		transfer->polling = polled;
 		loop_arm_again(op);
-	} else if (polled && !transfer->reading && tells_only_of_the_end(res)) {
+	} else if (polled && !transfer->reading && loop_room_tells_none(res)) {
 		loop_timer_arm(&transfer->pause, PAUSE_MS);
 	} else if (res == -EAGAIN) {
 		await(transfer);

@@ -8,8 +8,8 @@
  * closed. A refused request is answered and the connection lives on.
  *
  * Whatever else comes is taken, too, and then discarded: the kernel would close what it finds no
- * room for in the loop's thread, however long that takes. Until that is done, nothing
- * more is received.
+ * room for in the loop's thread, however long that takes. Until that is done, nothing more is
+ * received.
  */
 #ifndef PROTOCOL_CHANNEL_H
 #define PROTOCOL_CHANNEL_H

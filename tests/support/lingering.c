@@ -30,34 +30,14 @@ int lingering_connection(int *ret_peer)
 	return fd;
 }
 
-static void send_fd(int sock, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {.bytes = {0}};
-	struct iovec iov = {"x", 1};
-	struct msghdr msg = {.msg_iov = &iov,
-	                     .msg_iovlen = 1,
-	                     .msg_control = control.bytes,
-	                     .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	if (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0)
-		support_die("a descriptor can't be sent");
-}
-
 int lingering_socket(int *ret_peer)
 {
 	int fd = lingering_connection(ret_peer), pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		support_die("no sockets");
-	send_fd(pair[1], fd);
+	if (support_send_fd(pair[1], fd) < 0)
+		support_die("a descriptor can't be sent");
 	close(fd);
 	close(pair[1]);
 	return pair[0];

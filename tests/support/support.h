@@ -37,6 +37,9 @@ uint64_t support_number(const char *text, uint64_t most);
 /* Whether this is all of the line that tells a reader how many bytes it hasn't got. */
 bool support_is_gap_line(const char *line, uint64_t *ret_skipped);
 
+/* Sends a byte with a copy of `fd` to the Unix socket's peer. Returns 0 or -errno. */
+int support_send_fd(int sock, int fd);
+
 /* A pattern that is cheap to make and to check; no byte of it is 0x0f, Linux's sysrq key. */
 void support_fill_pattern(void *bytes, uint64_t length, uint64_t position);
 

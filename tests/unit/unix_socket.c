@@ -400,26 +400,6 @@ TEST(the_socket_is_not_inherited_by_programs_we_start)
 	remove_folder();
 }
 
-static int send_fd(int sock)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {.bytes = {0}};
-	struct iovec iov = {"x", 1};
-	struct msghdr msg = {.msg_iov = &iov,
-	                     .msg_iovlen = 1,
-	                     .msg_control = control.bytes,
-	                     .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &sock, sizeof(sock));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 /* Also before it is accepted, where the system can do it. */
 TEST(who_connects_cannot_send_descriptors)
 {
@@ -432,11 +412,11 @@ TEST(who_connects_cannot_send_descriptors)
 	listener = listen_at(path, &file);
 	can = getsockopt(listener, SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &value, &len) == 0;
 	client = connect_to(path, SOCK_STREAM);
-	assert_int_equal(send_fd(client), 0);
+	assert_int_equal(support_send_fd(client, client), 0);
 	close(client);
 	unix_socket_refuse_fds(listener);
 	client = connect_to(path, SOCK_STREAM);
-	assert_int_equal(send_fd(client), can ? -EPERM : 0);
+	assert_int_equal(support_send_fd(client, client), can ? -EPERM : 0);
 	assert_int_equal(send(client, "x", 1, 0), 1);
 	close(client);
 	close(listener);
