@@ -21,6 +21,8 @@
 #include "protocol/session.h"
 
 struct guest;
+struct guest_saving;
+struct guest_loading;
 
 struct guest_ops {
 	/* All of it has stopped. */
@@ -80,7 +82,10 @@ struct guest {
 	struct eventfd_sink log_call;
 	struct wire_header config_change_message;
 	struct transfer state_transfer;
-	bool state_transferred; /* the last one has succeeded */
+	enum session_transfer state_result; /* of the last one */
+	struct guest_saving *saving;        /* while it is saved, else NULL; see guest_state.c */
+	struct guest_loading *loading;      /* once all of it was read, until it is loaded */
+	struct loop_task load;
 	bool connected;
 	bool config_told; /* the driver at work has been told to read its configuration */
 	bool reach_told;  /* it was said that the frontend has too few vrings */

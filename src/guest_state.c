@@ -10,19 +10,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How many bytes of a state's output a turn copies at most. */
+#define LOAD_BYTES (256u * 1024)
+
+/* A state on its way out: where it lies, and its heads. */
+struct guest_saving {
+	struct state state;
+	struct iovec pieces[STATE_PIECES_MAX];
+	uint8_t heads[];
+};
+
+/* A state that was read, on its way into the console. */
+struct guest_loading {
+	struct state state;
+	struct console_loading loading;
+};
+
+/* The transfer has come to its end; `why` it has failed, or NULL. */
+static void finish(struct guest *guest, const char *why)
+{
+	if (why)
+		log_limited(&guest->limit, LOG_LEVEL_WARNING,
+		            "%s: the device's state wasn't %s: %s", guest->name,
+		            guest->state_transfer.reading ? "loaded" : "saved", why);
+	transfer_forget(&guest->state_transfer);
+	free(guest->saving);
+	guest->saving = NULL;
+	free(guest->loading);
+	guest->loading = NULL;
+	guest->state_result = why ? SESSION_TRANSFER_FAILED : SESSION_TRANSFER_DONE;
+	channel_answer_later(&guest->channel, why ? 1 : 0);
+}
+
 /* Saving. */
 
-static const char *save(struct guest *guest, int fd)
+static const char *begin_saving(struct guest *guest, int fd)
 {
-	struct state state;
-	uint8_t *bytes;
+	struct guest_saving *saving = calloc(1, sizeof(*saving) + state_size_max());
 
-	console_save(&guest->console, &state);
-	bytes = malloc(state_size(&state));
-	if (!bytes)
+	if (!saving)
 		return "no memory to save the device's state";
-	state_write(&state, bytes);
-	transfer_write(&guest->state_transfer, fd, bytes, state_size(&state));
+	guest->saving = saving;
+	console_save(&guest->console, &saving->state);
+	transfer_write(&guest->state_transfer, fd, saving->pieces,
+	               state_write(&saving->state, saving->heads, saving->pieces));
+	return NULL;
+}
+
+static const char *end_saving(struct guest *guest)
+{
+	if (session_runs(&guest->session) ||
+	    !console_holds_saved(&guest->console, &guest->saving->state))
+		return "the device has gone on meanwhile";
 	return NULL;
 }
 
@@ -34,39 +73,25 @@ static size_t limit_of(const struct guest *guest)
 	return state_size_max() + guest_arena_size(guest->config);
 }
 
-/* Says why the state can't be loaded, and has changed nothing then, or NULL. */
-static const char *load(struct guest *guest, const uint8_t *bytes, size_t len)
+static const char *begin_loading(struct guest *guest)
 {
-	struct state state;
-	enum state_verdict verdict = state_parse(bytes, len, &state);
+	const struct transfer *transfer = &guest->state_transfer;
+	struct guest_loading *loading = calloc(1, sizeof(*loading));
+	enum state_verdict verdict;
 	const char *why;
 
+	if (!loading)
+		return "no memory to load the device's state";
+	guest->loading = loading;
+	verdict = state_parse(transfer->bytes, transfer->len, &loading->state);
 	if (verdict != STATE_OK)
 		return state_verdict_text(verdict);
 	if (session_runs(&guest->session))
 		return "its vrings run already";
-	why = console_judge_state(&guest->console, &state);
-	if (why)
-		return why;
-	console_load(&guest->console, &state);
-	for (unsigned int i = 0; i < state.ports_count; i++)
-		guest_slots_wake(guest, state.ports[i].id);
-	return NULL;
-}
-
-static void on_ended(struct transfer *transfer, int error)
-{
-	struct guest *guest = container_of(transfer, struct guest, state_transfer);
-	const char *why = error < 0 ? strerror(-error) : NULL;
-
-	if (!why && transfer->reading)
-		why = load(guest, transfer->bytes, transfer->len);
-	if (why)
-		log_limited(&guest->limit, LOG_LEVEL_WARNING,
-		            "%s: the device's state wasn't %s: %s", guest->name,
-		            transfer->reading ? "loaded" : "saved", why);
-	guest->state_transferred = !why;
-	channel_answer_later(&guest->channel, why ? 1 : 0);
+	why = console_load_begin(&guest->console, &loading->loading, &loading->state);
+	if (!why)
+		loop_work(guest->loop, &guest->load);
+	return why;
 }
 
 /* A client's bytes may be on their way to where the state's input would go. */
@@ -81,36 +106,87 @@ static bool may_end(struct transfer *transfer)
 	return true;
 }
 
+static const char *end_loading(struct guest *guest)
+{
+	const struct state *state = &guest->loading->state;
+	const char *why = "its vrings run already";
+
+	if (!session_runs(&guest->session))
+		why = console_load_end(&guest->console, &guest->loading->loading);
+	for (unsigned int i = 0; i < state->ports_count && !why; i++)
+		guest_slots_wake(guest, state->ports[i].id);
+	return why;
+}
+
+static void on_load(struct loop_task *task)
+{
+	struct guest *guest = container_of(task, struct guest, load);
+	struct transfer *transfer = &guest->state_transfer;
+	struct iovec used;
+
+	if (console_load_more(&guest->console, &guest->loading->loading, LOAD_BYTES, &used)) {
+		size_t from = (size_t)((uint8_t *)used.iov_base - transfer->bytes);
+
+		transfer_forget_part(transfer, from, from + used.iov_len);
+	} else if (may_end(transfer)) {
+		finish(guest, end_loading(guest));
+		return;
+	}
+	loop_work(guest->loop, task);
+}
+
+/* Both. */
+
+static void on_ended(struct transfer *transfer, int error)
+{
+	struct guest *guest = container_of(transfer, struct guest, state_transfer);
+	const char *why = error < 0 ? strerror(-error) : NULL;
+
+	if (!why)
+		why = transfer->reading ? begin_loading(guest) : end_saving(guest);
+	if (why || !transfer->reading)
+		finish(guest, why);
+}
+
 void guest_state_init(struct guest *guest)
 {
-	guest->state_transferred = false;
+	guest->state_result = SESSION_TRANSFER_FAILED;
+	guest->saving = NULL;
+	guest->loading = NULL;
+	loop_task_init(&guest->load, on_load);
 	transfer_init(&guest->state_transfer, &guest->connection, &guest->discards.discarder,
 	              on_ended, may_end);
 }
 
 void guest_state_deinit(struct guest *guest)
 {
+	loop_task_cancel(&guest->load);
 	transfer_deinit(&guest->state_transfer);
+	free(guest->saving);
+	free(guest->loading);
 }
 
 const char *guest_state_transfer(struct guest *guest, bool load, int fd)
 {
-	if (transfer_under_way(&guest->state_transfer))
+	const char *refused = NULL;
+
+	if (guest->state_result == SESSION_TRANSFER_UNDER_WAY)
 		return "the state is being transferred already";
 	if (!fd_is_channel(fd))
 		return "not a pipe, a Unix stream socket or a file in memory";
 	if (fd_set_nonblock(fd) < 0)
 		return "a descriptor that can't be made non-blocking";
-	guest->state_transferred = false;
+	guest->state_result = SESSION_TRANSFER_FAILED;
 	if (!load)
-		return save(guest, fd);
-	transfer_read(&guest->state_transfer, fd, limit_of(guest));
-	return NULL;
+		refused = begin_saving(guest, fd);
+	else if (transfer_read(&guest->state_transfer, fd, limit_of(guest)) < 0)
+		refused = "no memory to load the device's state";
+	if (!refused)
+		guest->state_result = SESSION_TRANSFER_UNDER_WAY;
+	return refused;
 }
 
 enum session_transfer guest_state_check(const struct guest *guest)
 {
-	if (transfer_under_way(&guest->state_transfer))
-		return SESSION_TRANSFER_UNDER_WAY;
-	return guest->state_transferred ? SESSION_TRANSFER_DONE : SESSION_TRANSFER_FAILED;
+	return guest->state_result;
 }

@@ -34,14 +34,19 @@ static void move_head(struct byte_ring *ring, uint64_t head)
 	__atomic_store_n(&ring->state->head, head, __ATOMIC_RELEASE);
 }
 
-void byte_ring_put(struct byte_ring *ring, const void *bytes, size_t len)
+void byte_ring_put_ahead(struct byte_ring *ring, size_t ahead, const void *bytes, size_t len)
 {
 	struct iovec spans[2];
 
-	assert(len <= byte_ring_free(ring));
-	spans_of(ring, ring->state->head, len, spans);
+	assert(ahead <= byte_ring_free(ring) && len <= byte_ring_free(ring) - ahead);
+	spans_of(ring, ring->state->head + ahead, len, spans);
 	memcpy(spans[0].iov_base, bytes, spans[0].iov_len);
 	memcpy(spans[1].iov_base, (const uint8_t *)bytes + spans[0].iov_len, spans[1].iov_len);
+}
+
+void byte_ring_put(struct byte_ring *ring, const void *bytes, size_t len)
+{
+	byte_ring_put_ahead(ring, 0, bytes, len);
 	move_head(ring, ring->state->head + len);
 }
 

@@ -50,7 +50,13 @@ static inline size_t byte_ring_free(const struct byte_ring *ring)
 /* Copies `len` bytes, at most what is free, behind the head, which then passes them. */
 void byte_ring_put(struct byte_ring *ring, const void *bytes, size_t len);
 
-/* The same for at most the ring's size: the oldest bytes go where there is no room. */
+/*
+ * Copies `len` bytes to where they will be once the head has passed `ahead` bytes more. The head
+ * stays: byte_ring_commit() takes them in. Both together are at most what is free.
+ */
+void byte_ring_put_ahead(struct byte_ring *ring, size_t ahead, const void *bytes, size_t len);
+
+/* As byte_ring_put(), for at most the ring's size: the oldest bytes go where there is no room. */
 void byte_ring_overwrite(struct byte_ring *ring, const void *bytes, size_t len);
 
 /* Copies up to `len` bytes from the tail, which then passes them. Returns how many. */
@@ -72,7 +78,7 @@ unsigned int byte_ring_spans(const struct byte_ring *ring, uint64_t pos, size_t 
 /* The piece of free room behind the head: writes where it is and returns its length. */
 size_t byte_ring_room(const struct byte_ring *ring, void **ret_room);
 
-/* The head passes `len` bytes that somebody wrote into byte_ring_room(). */
+/* The head passes `len` bytes that lie behind it: byte_ring_room(), byte_ring_put_ahead(). */
 void byte_ring_commit(struct byte_ring *ring, size_t len);
 
 #endif

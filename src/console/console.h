@@ -125,12 +125,39 @@ void console_reset(struct console *console);
 
 /*
  * What a driver knows and has to be told, and the ports with their bytes, which stay where they
- * are: they are in *ret until the next of them moves. Loading a state that was parsed makes another
- * console of the same ports go on with that; first it is judged: says why it doesn't fit, or NULL.
+ * are: in the rings. Whoever has copied them asks whether the rings have held all of it until then.
  */
 void console_save(const struct console *console, struct state *ret);
-const char *console_judge_state(const struct console *console, const struct state *state);
-void console_load(struct console *console, const struct state *state);
+bool console_holds_saved(const struct console *console, const struct state *saved);
+
+/*
+ * A state that is being loaded: it was parsed, and its bytes live until the end. Output, of which
+ * there may be much, is copied in pieces first, to where nobody sees it; then all else is done at
+ * once. Meanwhile no vring may run, and what is printed otherwise makes the loading fail.
+ */
+struct console_loading {
+	const struct state *state;
+	unsigned int next; /* port of the state whose output is copied */
+	size_t done;       /* of it */
+	struct {
+		uint64_t head; /* of the output ring, where the port's output goes */
+		size_t first;  /* byte of the output that is kept */
+		size_t count;  /* bytes from there on that the ring takes */
+	} ports[STATE_PORTS_MAX];
+};
+
+/*
+ * Makes a console of the same ports go on with a state. begin says why it doesn't fit, or NULL;
+ * then more is called until it returns false: each call copies at most `most` bytes of output and
+ * says in *ret_used where the bytes of the state lie that aren't needed any more. end says why the
+ * state has come to nothing after all, or NULL: it is loaded. If it isn't, nothing has changed but
+ * that some of the oldest output may have gone.
+ */
+const char *console_load_begin(struct console *console, struct console_loading *loading,
+                               const struct state *state);
+bool console_load_more(struct console *console, struct console_loading *loading, size_t most,
+                       struct iovec *ret_used);
+const char *console_load_end(struct console *console, const struct console_loading *loading);
 
 /* The frontend has gone. */
 void console_forget_frontend(struct console *console);

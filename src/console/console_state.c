@@ -15,21 +15,30 @@ static bool is_zero(const struct handshake_state *state)
 
 /* Saving. */
 
-static void save_ring(const struct byte_ring *ring, uint64_t from, struct iovec ret_spans[2])
+/* The ring that a port's bytes of one sort lie in, or NULL. */
+static const struct byte_ring *ring_of(const struct port *port, enum state_bytes sort)
 {
-	uint64_t start = MAX(from, byte_ring_tail(ring));
+	const struct byte_ring *rings[STATE_BYTES] = {
+	    [STATE_OUTPUT] = &port->people->output,
+	    [STATE_INPUT] = &port->people->input,
+	    [STATE_SPILL] = port->spill,
+	};
 
-	byte_ring_spans(ring, start, (size_t)(byte_ring_head(ring) - start), ret_spans);
+	return rings[sort];
 }
 
 static void save_bytes(const struct port *port, struct state_port *ret)
 {
-	const struct backend_port *people = port->people;
+	for (unsigned int i = 0; i < STATE_BYTES; i++) {
+		const struct byte_ring *ring = ring_of(port, (enum state_bytes)i);
 
-	save_ring(&people->output, people->data ? people->delivered : 0, ret->bytes[STATE_OUTPUT]);
-	save_ring(&people->input, 0, ret->bytes[STATE_INPUT]);
-	if (port->spill)
-		save_ring(port->spill, 0, ret->bytes[STATE_SPILL]);
+		if (!ring)
+			continue;
+		ret->from[i] = byte_ring_tail(ring);
+		if (i == STATE_OUTPUT && port->people->data)
+			ret->from[i] = MAX(ret->from[i], port->people->delivered);
+		byte_ring_spans(ring, ret->from[i], byte_ring_used(ring), ret->bytes[i]);
+	}
 }
 
 static struct state_port save_port(const struct console_port *port, unsigned int id)
@@ -65,6 +74,33 @@ void console_save(const struct console *console, struct state *ret)
 		if (port_attached(&port->port) || !is_zero(port->handshake.state))
 			ret->ports[ret->ports_count++] = save_port(port, i);
 	}
+}
+
+static bool holds(const struct port *port, const struct state_port *saved)
+{
+	if (saved->kind == STATE_GONE)
+		return true;
+	if (!port_attached(port))
+		return false;
+	for (unsigned int i = 0; i < STATE_BYTES; i++) {
+		const struct byte_ring *ring = ring_of(port, (enum state_bytes)i);
+		uint64_t to = saved->from[i] + state_bytes_len(saved, (enum state_bytes)i);
+
+		if (ring && (byte_ring_tail(ring) > saved->from[i] || byte_ring_head(ring) < to))
+			return false;
+	}
+	return true;
+}
+
+bool console_holds_saved(const struct console *console, const struct state *saved)
+{
+	for (unsigned int i = 0; i < saved->ports_count; i++) {
+		const struct state_port *port = &saved->ports[i];
+
+		if (!holds(&console->ports[port->id].port, port))
+			return false;
+	}
+	return true;
 }
 
 /* Judging. */
@@ -104,7 +140,7 @@ static const char *judge_port(const struct console_port *port, const struct stat
 	return judge_bytes(&port->port, saved);
 }
 
-const char *console_judge_state(const struct console *console, const struct state *state)
+static const char *judge(const struct console *console, const struct state *state)
 {
 	const char *why = NULL;
 
@@ -119,52 +155,105 @@ const char *console_judge_state(const struct console *console, const struct stat
 
 /* Loading. */
 
-/* Nothing of it is lost: there is room, and what the output hasn't got goes to the spill. */
-static void load_data(struct port *port, const struct iovec *bytes)
+/*
+ * Decides what the output ring takes: of a console's kept output the newest, as if the guest had
+ * just printed it; of a data port's, which loses nothing, the oldest. The oldest bytes of the ring
+ * make room.
+ */
+static void begin_port(struct port *port, const struct state_port *saved,
+                       struct console_loading *loading, unsigned int i)
 {
-	struct backend_port *people = port->people;
-	size_t room = byte_ring_used(port->spill) == 0 ? people->reclaim(people) : 0;
-	size_t n = MIN(bytes->iov_len, room);
+	struct byte_ring *output = &port->people->output;
+	size_t len = state_bytes_len(saved, STATE_OUTPUT);
+	/* Behind bytes in the spill, all of it goes there. */
+	bool spilled = port->spill && byte_ring_used(port->spill) > 0;
+	size_t room = spilled ? 0 : port->people->reclaim(port->people);
+	size_t count = MIN(len, room);
 
-	if (n > 0)
-		byte_ring_overwrite(&people->output, bytes->iov_base, n);
-	if (n < bytes->iov_len)
-		byte_ring_put(port->spill, (const uint8_t *)bytes->iov_base + n,
-		              bytes->iov_len - n);
+	if (count > byte_ring_free(output))
+		byte_ring_drop(output, count - byte_ring_free(output));
+	loading->ports[i].head = byte_ring_head(output);
+	loading->ports[i].first = saved->kind == STATE_CONSOLE ? len - count : 0;
+	loading->ports[i].count = count;
 }
 
-/* As if the guest had just printed it: the newest, as far as it is kept here. */
-static void load_history(struct backend_port *people, const struct iovec *bytes)
+const char *console_load_begin(struct console *console, struct console_loading *loading,
+                               const struct state *state)
 {
-	size_t room = people->reclaim(people);
-	size_t n = MIN(bytes->iov_len, room);
+	const char *why = judge(console, state);
 
-	if (n > 0)
-		byte_ring_overwrite(&people->output,
-		                    (const uint8_t *)bytes->iov_base + bytes->iov_len - n, n);
+	*loading = (struct console_loading){.state = state};
+	for (unsigned int i = 0; i < state->ports_count && !why; i++) {
+		const struct state_port *saved = &state->ports[i];
+
+		if (saved->kind != STATE_GONE)
+			begin_port(&console->ports[saved->id].port, saved, loading, i);
+	}
+	return why;
 }
 
-static void load_bytes(struct port *port, const struct state_port *saved)
+/* Whether the room that was made for a port's output is still there: nothing was printed since. */
+static bool room_is_kept(const struct port *port, const struct console_loading *loading,
+                         unsigned int i)
 {
-	const struct iovec *input = &saved->bytes[STATE_INPUT][0];
+	return port_attached(port) &&
+	       byte_ring_head(&port->people->output) == loading->ports[i].head &&
+	       byte_ring_free(&port->people->output) >= loading->ports[i].count;
+}
 
+/* Copies what the ring takes of the output's bytes from `from` on, which are `len`. */
+static void copy_output(struct console *console, const struct console_loading *loading,
+                        const uint8_t *output, size_t from, size_t len)
+{
+	unsigned int i = loading->next;
+	struct port *port = &console->ports[loading->state->ports[i].id].port;
+	size_t first = loading->ports[i].first;
+	size_t start = MAX(from, first), end = MIN(from + len, first + loading->ports[i].count);
+
+	/* Without room the loading fails at its end. */
+	if (start < end && room_is_kept(port, loading, i))
+		byte_ring_put_ahead(&port->people->output, start - first, output + start,
+		                    end - start);
+}
+
+bool console_load_more(struct console *console, struct console_loading *loading, size_t most,
+                       struct iovec *ret_used)
+{
+	const struct state *state = loading->state;
+	const struct iovec *output;
+	size_t len, used;
+
+	while (loading->next < state->ports_count &&
+	       loading->done == state_bytes_len(&state->ports[loading->next], STATE_OUTPUT)) {
+		loading->next++;
+		loading->done = 0;
+	}
+	if (loading->next == state->ports_count)
+		return false;
+	output = &state->ports[loading->next].bytes[STATE_OUTPUT][0];
+	len = MIN(output->iov_len - loading->done, most);
+	copy_output(console, loading, output->iov_base, loading->done, len);
+	loading->done += len;
+	/* What the ring of a data port doesn't take goes to the spill, at the end. */
+	used = loading->ports[loading->next].first + loading->ports[loading->next].count;
+	*ret_used = (struct iovec){output->iov_base, MIN(loading->done, used)};
+	return true;
+}
+
+static void put_all(struct byte_ring *ring, const struct iovec *bytes, size_t from)
+{
+	if (bytes->iov_len > from)
+		byte_ring_put(ring, (const uint8_t *)bytes->iov_base + from, bytes->iov_len - from);
+}
+
+static void load_bytes(struct port *port, const struct state_port *saved, size_t count)
+{
+	byte_ring_commit(&port->people->output, count);
 	if (saved->kind == STATE_DATA) {
-		load_data(port, &saved->bytes[STATE_OUTPUT][0]);
-		load_data(port, &saved->bytes[STATE_SPILL][0]);
-	} else {
-		load_history(port->people, &saved->bytes[STATE_OUTPUT][0]);
+		put_all(port->spill, &saved->bytes[STATE_OUTPUT][0], count);
+		put_all(port->spill, &saved->bytes[STATE_SPILL][0], 0);
 	}
-	if (input->iov_len > 0)
-		byte_ring_put(&port->people->input, input->iov_base, input->iov_len);
-}
-
-static const struct state_port *find_port(const struct state *state, unsigned int id)
-{
-	for (unsigned int i = 0; i < state->ports_count; i++) {
-		if (state->ports[i].id == id)
-			return &state->ports[i];
-	}
-	return NULL;
+	put_all(&port->people->input, &saved->bytes[STATE_INPUT][0], 0);
 }
 
 /* The port of a console that goes on with a driver to whom it is new, or another one's place. */
@@ -176,24 +265,59 @@ static void load_new_port(struct console *console, struct console_port *port, un
 		handshake_plug(&port->handshake);
 }
 
-void console_load(struct console *console, const struct state *state)
+static bool all_room_is_kept(const struct console *console, const struct console_loading *loading)
 {
-	static const struct handshake_state unknown;
-	struct console_record *record = console->record;
+	for (unsigned int i = 0; i < loading->state->ports_count; i++) {
+		const struct state_port *saved = &loading->state->ports[i];
 
+		if (saved->kind != STATE_GONE &&
+		    !room_is_kept(&console->ports[saved->id].port, loading, i))
+			return false;
+	}
+	return true;
+}
+
+/* The place in the state of the port of that number; ports_count if it has none. */
+static unsigned int find_port(const struct state *state, unsigned int id)
+{
+	unsigned int i = 0;
+
+	while (i < state->ports_count && state->ports[i].id != id)
+		i++;
+	return i;
+}
+
+static void load_port(struct console *console, unsigned int id,
+                      const struct console_loading *loading)
+{
+	static const struct state_port unknown = {.kind = STATE_GONE};
+	const struct state *state = loading->state;
+	unsigned int i = find_port(state, id);
+	const struct state_port *saved = i < state->ports_count ? &state->ports[i] : &unknown;
+	struct console_port *port = &console->ports[id];
+
+	handshake_load(&port->handshake, &saved->handshake, saved->cols, saved->rows);
+	if (saved->kind == STATE_GONE)
+		load_new_port(console, port, id);
+	else
+		load_bytes(&port->port, saved, loading->ports[i].count);
+}
+
+const char *console_load_end(struct console *console, const struct console_loading *loading)
+{
+	const struct state *state = loading->state;
+	struct console_record *record = console->record;
+	const char *why = judge(console, state);
+
+	if (why)
+		return why;
+	if (!all_room_is_kept(console, loading))
+		return "a port has printed meanwhile";
 	record->driver_ready = state->driver_ready;
 	record->driver_rests = state->driver_rests;
 	record->driver_stopped = state->driver_stopped;
 	record->stopped_at = state->stopped_at;
-	for (unsigned int i = 0; i < console->max_ports; i++) {
-		const struct state_port *saved = find_port(state, i);
-		struct console_port *port = &console->ports[i];
-
-		handshake_load(&port->handshake, saved ? &saved->handshake : &unknown,
-		               saved ? saved->cols : 0, saved ? saved->rows : 0);
-		if (!saved || saved->kind == STATE_GONE)
-			load_new_port(console, port, i);
-		else
-			load_bytes(&port->port, saved);
-	}
+	for (unsigned int i = 0; i < console->max_ports; i++)
+		load_port(console, i, loading);
+	return NULL;
 }

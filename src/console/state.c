@@ -66,14 +66,29 @@ size_t state_size(const struct state *state)
 
 /* Writing. */
 
-static uint8_t *put(uint8_t *at, const void *bytes, size_t len)
+struct writer {
+	uint8_t *heads; /* where the next one goes */
+	struct iovec *pieces;
+	unsigned int count;
+};
+
+static void add_piece(struct writer *writer, const void *bytes, size_t len)
 {
 	if (len > 0)
-		memcpy(at, bytes, len);
-	return at + len;
+		writer->pieces[writer->count++] = (struct iovec){(void *)bytes, len};
 }
 
-static uint8_t *put_port(uint8_t *start, const struct state_port *port)
+static void add_head(struct writer *writer, const void *head, size_t len, const char *name,
+                     size_t name_len)
+{
+	memcpy(writer->heads, head, len);
+	if (name_len > 0)
+		memcpy(writer->heads + len, name, name_len);
+	add_piece(writer, writer->heads, len + name_len);
+	writer->heads += len + name_len;
+}
+
+static void add_port(struct writer *writer, const struct state_port *port)
 {
 	const struct handshake_state *handshake = &port->handshake;
 	struct wire_port wire = {
@@ -87,20 +102,18 @@ static uint8_t *put_port(uint8_t *start, const struct state_port *port)
 	    .cols = le16_of(port->cols),
 	    .rows = le16_of(port->rows),
 	};
-	uint8_t *at = start;
 
 	for (unsigned int i = 0; i < STATE_BYTES; i++)
 		wire.len[i] = le64_of(state_bytes_len(port, (enum state_bytes)i));
-	at = put(at, &wire, sizeof(wire));
-	at = put(at, port->name, port->name_len);
+	add_head(writer, &wire, sizeof(wire), port->name, port->name_len);
 	for (unsigned int i = 0; i < STATE_BYTES; i++) {
-		at = put(at, port->bytes[i][0].iov_base, port->bytes[i][0].iov_len);
-		at = put(at, port->bytes[i][1].iov_base, port->bytes[i][1].iov_len);
+		add_piece(writer, port->bytes[i][0].iov_base, port->bytes[i][0].iov_len);
+		add_piece(writer, port->bytes[i][1].iov_base, port->bytes[i][1].iov_len);
 	}
-	return at;
 }
 
-void state_write(const struct state *state, uint8_t *ret_bytes)
+unsigned int state_write(const struct state *state, uint8_t *ret_heads,
+                         struct iovec ret_pieces[STATE_PIECES_MAX])
 {
 	struct wire_state wire = {
 	    .version = le32_of(VERSION),
@@ -111,12 +124,13 @@ void state_write(const struct state *state, uint8_t *ret_bytes)
 	    .ports = le32_of(state->ports_count),
 	    .size = le64_of(state_size(state)),
 	};
-	uint8_t *at;
+	struct writer writer = {ret_heads, ret_pieces, 0};
 
 	memcpy(wire.magic, magic, sizeof(magic));
-	at = put(ret_bytes, &wire, sizeof(wire));
+	add_head(&writer, &wire, sizeof(wire), NULL, 0);
 	for (unsigned int i = 0; i < state->ports_count; i++)
-		at = put_port(at, &state->ports[i]);
+		add_port(&writer, &state->ports[i]);
+	return writer.count;
 }
 
 /* Reading. */

@@ -38,6 +38,7 @@ struct state_port {
 	struct handshake_state handshake;
 	uint16_t cols, rows;
 	struct iovec bytes[STATE_BYTES][2];
+	uint64_t from[STATE_BYTES]; /* when saving: the ring position of the first of them */
 };
 
 struct state {
@@ -62,8 +63,16 @@ size_t state_bytes_len(const struct state_port *port, enum state_bytes sort);
 size_t state_size(const struct state *state);
 size_t state_size_max(void);
 
-/* Writes state_size() bytes. */
-void state_write(const struct state *state, uint8_t *ret_bytes);
+/* The most pieces that a saved state lies in: heads, and the ports' bytes between them. */
+#define STATE_PIECES_MAX (1 + STATE_PORTS_MAX * (1 + 2 * STATE_BYTES))
+
+/*
+ * Writes the heads and names to `ret_heads`, which has room for state_size_max() bytes, and to
+ * `ret_pieces`, in the order of the format, where all of the state lies: there, and where the
+ * ports' bytes are. Returns the number of pieces, at most STATE_PIECES_MAX; none is empty.
+ */
+unsigned int state_write(const struct state *state, uint8_t *ret_heads,
+                         struct iovec ret_pieces[STATE_PIECES_MAX]);
 
 /* Reads a state, whose names and bytes lie in `bytes` (each in the first of its two pieces). */
 enum state_verdict state_parse(const uint8_t *bytes, size_t len, struct state *ret);

@@ -7,46 +7,19 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
-
-#define PIECE (64u * 1024)
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* How often a reader is tried that writes no more and doesn't read. */
 #define PAUSE_MS 20
 
-/* What no deadline and no other guest should wait for is asked for in pieces. */
 static void go_on(struct transfer *transfer);
-
-static void forget(struct transfer *transfer)
-{
-	fd_discard(transfer->discarder, &transfer->fd);
-	free(transfer->bytes);
-	transfer->bytes = NULL;
-	transfer->len = transfer->room = transfer->done = 0;
-}
 
 static void end(struct transfer *transfer, int error)
 {
 	/* To a reader at the other end, this is the end of the bytes. */
 	fd_discard(transfer->discarder, &transfer->fd);
 	transfer->ended(transfer, error);
-	forget(transfer);
-}
-
-/* Room for one byte more than the limit, to see whether there is one. */
-static int make_room(struct transfer *transfer)
-{
-	size_t room = MIN(MAX(2 * transfer->room, (size_t)PIECE), transfer->limit + 1);
-	uint8_t *bytes;
-
-	if (transfer->len < transfer->room)
-		return 0;
-	bytes = realloc(transfer->bytes, room);
-	if (!bytes)
-		return -ENOMEM;
-	transfer->bytes = bytes;
-	transfer->room = room;
-	return 0;
 }
 
 static void await(struct transfer *transfer)
@@ -66,6 +39,17 @@ static void on_read(struct transfer *transfer, int32_t res)
 		end(transfer, 0);
 	else
 		loop_timer_arm(&transfer->pause, 1); /* then the end is read again */
+}
+
+static void on_written(struct transfer *transfer, size_t len)
+{
+	transfer->done += len;
+	if (transfer->done == transfer->pieces->iov_len) {
+		transfer->pieces++;
+		transfer->pieces_left--;
+		transfer->done = 0;
+	}
+	go_on(transfer);
 }
 
 static void on_pause_over(struct loop_op *op, int32_t res)
@@ -97,31 +81,35 @@ static void on_done(struct loop_op *op, int32_t res)
 	} else if (transfer->reading) {
 		on_read(transfer, res);
 	} else {
-		transfer->done += (size_t)res;
-		go_on(transfer);
+		on_written(transfer, (size_t)res);
 	}
+}
+
+static void write_next(struct transfer *transfer)
+{
+	const struct iovec *piece = transfer->pieces;
+
+	if (transfer->pieces_left == 0)
+		end(transfer, 0);
+	else
+		loop_arm_write(&transfer->op, transfer->fd,
+		               (const uint8_t *)piece->iov_base + transfer->done,
+		               MIN(piece->iov_len - transfer->done, TRANSFER_PIECE));
+}
+
+/* Asks for one byte more than the limit, to see whether there is one. */
+static void read_next(struct transfer *transfer)
+{
+	loop_arm_read(&transfer->op, transfer->fd, transfer->bytes + transfer->len,
+	              MIN(transfer->limit + 1 - transfer->len, TRANSFER_PIECE));
 }
 
 static void go_on(struct transfer *transfer)
 {
-	int r;
-
-	if (!transfer->reading) {
-		size_t left = transfer->len - transfer->done;
-
-		if (left == 0)
-			end(transfer, 0);
-		else
-			loop_arm_write(&transfer->op, transfer->fd,
-			               transfer->bytes + transfer->done, MIN(left, PIECE));
-		return;
-	}
-	r = make_room(transfer);
-	if (r < 0)
-		end(transfer, r);
+	if (transfer->reading)
+		read_next(transfer);
 	else
-		loop_arm_read(&transfer->op, transfer->fd, transfer->bytes + transfer->len,
-		              MIN(transfer->room - transfer->len, PIECE));
+		write_next(transfer);
 }
 
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
@@ -137,28 +125,55 @@ void transfer_init(struct transfer *transfer, struct loop_scope *scope,
 
 static void start(struct transfer *transfer, int fd, bool reading)
 {
-	assert(!transfer_under_way(transfer));
+	assert(!transfer_under_way(transfer) && !transfer->bytes);
 	transfer->fd = fd;
 	transfer->reading = reading;
+	transfer->len = transfer->done = 0;
 	/* First of all waits, so that nothing has ended when this returns. */
 	await(transfer);
 }
 
-void transfer_read(struct transfer *transfer, int fd, size_t limit)
+int transfer_read(struct transfer *transfer, int fd, size_t limit)
 {
-	transfer->limit = limit;
+	void *bytes = mmap(NULL, limit + 1, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
 	start(transfer, fd, true);
+	transfer->bytes = bytes;
+	transfer->limit = limit;
+	return 0;
 }
 
-void transfer_write(struct transfer *transfer, int fd, void *bytes, size_t len)
+void transfer_write(struct transfer *transfer, int fd, const struct iovec *pieces,
+                    unsigned int count)
 {
-	transfer->bytes = bytes;
-	transfer->len = len;
 	start(transfer, fd, false);
+	transfer->pieces = pieces;
+	transfer->pieces_left = count;
+}
+
+void transfer_forget_part(struct transfer *transfer, size_t from, size_t to)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t start = (from + page - 1) & ~(page - 1), end = to & ~(page - 1);
+
+	if (end > start)
+		madvise(transfer->bytes + start, end - start, MADV_DONTNEED);
+}
+
+void transfer_forget(struct transfer *transfer)
+{
+	assert(!transfer_under_way(transfer));
+	if (transfer->bytes)
+		munmap(transfer->bytes, transfer->limit + 1);
+	transfer->bytes = NULL;
 }
 
 void transfer_deinit(struct transfer *transfer)
 {
 	assert(!transfer->op.armed && !transfer->pause.op.armed);
-	forget(transfer);
+	fd_discard(transfer->discarder, &transfer->fd);
+	transfer_forget(transfer);
 }

@@ -249,6 +249,27 @@ TEST(many_random_steps_agree_with_a_plain_queue)
 	assert_guards(&f);
 }
 
+/* What lies behind the head isn't there before it is committed, at every place of the wrap. */
+TEST(what_is_put_ahead_comes_out_once_it_is_committed)
+{
+	uint8_t data[16], got[16];
+
+	for (uint64_t start = 0; start < sizeof(data); start++) {
+		struct byte_ring_state positions = {start, start};
+		struct byte_ring ring;
+
+		byte_ring_init(&ring, &positions, data, sizeof(data));
+		byte_ring_put(&ring, "ab", 2);
+		byte_ring_put_ahead(&ring, 3, "fghi", 4);
+		byte_ring_put_ahead(&ring, 0, "cde", 3);
+		byte_ring_put_ahead(&ring, 7, "jklmnop", 7);
+		assert_int_equal(byte_ring_used(&ring), 2);
+		byte_ring_commit(&ring, 14);
+		assert_int_equal(byte_ring_get(&ring, got, sizeof(got)), sizeof(got));
+		assert_memory_equal(got, "abcdefghijklmnop", sizeof(got));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +282,7 @@ int main(void)
 	    UNIT(drop_forgets_the_oldest),
 	    UNIT(skipping_passes_bytes_that_nobody_wrote),
 	    UNIT(spans_are_one_piece_or_two_and_leave_the_ring_as_it_is),
+	    UNIT(what_is_put_ahead_comes_out_once_it_is_committed),
 	    UNIT(room_is_the_piece_behind_the_head_and_commit_passes_it),
 	    UNIT(many_random_steps_agree_with_a_plain_queue),
 	};

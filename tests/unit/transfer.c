@@ -11,10 +11,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-/* What the next requests of a kind (or reallocations) come to, instead of being done. */
+/* What the next requests of a kind (or mappings) come to, instead of being done. */
 static struct {
-	unsigned int polls, reads, writes, reallocs;
+	unsigned int polls, reads, writes, mappings;
 	int32_t result;
 	bool this_one;
 	unsigned int waits; /* polls that were asked for */
@@ -63,23 +64,26 @@ static void played_write(struct loop_op *op, int fd, const void *buf, size_t len
 	op->fd = fd;
 }
 
-static void *played_realloc(void *bytes, size_t len)
+static void *played_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return played.reallocs > 0 ? NULL : realloc(bytes, len);
+	if (played.mappings == 0)
+		return mmap(addr, len, prot, flags, fd, offset);
+	errno = ENOMEM;
+	return MAP_FAILED;
 }
 
 #define loop_op_init   played_op_init
 #define loop_arm_poll  played_poll
 #define loop_arm_read  played_read
 #define loop_arm_write played_write
-#define realloc        played_realloc
+#define mmap           played_mmap
 /* The head says what for. */
 #include "loop/transfer.c" /* NOLINT(bugprone-suspicious-include) */
 #undef loop_op_init
 #undef loop_arm_poll
 #undef loop_arm_read
 #undef loop_arm_write
-#undef realloc
+#undef mmap
 
 #include "loop/discard.h"
 #include "turning.h"
@@ -87,11 +91,11 @@ static void *played_realloc(void *bytes, size_t len)
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MANY (5 * PIECE + 7)
+#define PIECE TRANSFER_PIECE
+#define MANY  (5 * PIECE + 7)
 
 struct fixture {
 	struct loop *loop;
@@ -104,6 +108,8 @@ struct fixture {
 	int error;
 	uint8_t *got; /* what was read */
 	size_t got_len;
+	uint8_t *bytes; /* to be written */
+	struct iovec pieces[3];
 };
 
 static void on_ended(struct transfer *transfer, int error)
@@ -114,11 +120,12 @@ static void on_ended(struct transfer *transfer, int error)
 	f->error = error;
 	/* It is being closed by now: the other end knows as soon as we do. */
 	assert_true(fcntl(f->ours, F_GETFD) < 0 || loop_discards(f->loop) == 1);
-	if (!transfer->reading || error < 0)
-		return;
-	f->got = malloc(transfer->len + 1);
-	f->got_len = transfer->len;
-	memcpy(f->got, transfer->bytes, transfer->len);
+	if (transfer->reading && error == 0) {
+		f->got = malloc(transfer->len + 1);
+		f->got_len = transfer->len;
+		memcpy(f->got, transfer->bytes, transfer->len);
+	}
+	transfer_forget(transfer);
 }
 
 static bool may_end(struct transfer *transfer)
@@ -155,6 +162,7 @@ static void tear_down(struct fixture *f)
 	if (f->peers >= 0)
 		close(f->peers);
 	free(f->got);
+	free(f->bytes);
 }
 
 /* The ways there are to go, which never wait, as the daemon has them. */
@@ -247,6 +255,11 @@ static void expect_read(struct fixture *f, size_t len)
 
 /* Reading. */
 
+static void assert_transfer_reads(struct fixture *f, size_t limit)
+{
+	assert_int_equal(transfer_read(&f->transfer, f->ours, limit), 0);
+}
+
 TEST(all_is_read_up_to_the_end_in_pieces_of_any_size)
 {
 	static const size_t lens[] = {0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, MANY};
@@ -257,7 +270,7 @@ TEST(all_is_read_up_to_the_end_in_pieces_of_any_size)
 		struct fixture f;
 
 		set_up_way(&f, (enum way)(i % WAYS), true);
-		transfer_read(&f.transfer, f.ours, MANY);
+		assert_transfer_reads(&f, MANY);
 		assert_true(transfer_under_way(&f.transfer));
 		feed(&f, len, pieces[i / WAYS / ROWS(lens)]);
 		turn_some(f.loop);
@@ -279,7 +292,7 @@ TEST(a_file_in_memory_is_read_from_its_place_to_its_end)
 	lseek(fd, 6, SEEK_SET);
 	free(bytes);
 	set_up(&f, fd, -1);
-	transfer_read(&f.transfer, fd, MANY);
+	assert_transfer_reads(&f, MANY);
 	expect_read(&f, MANY);
 	tear_down(&f);
 }
@@ -292,7 +305,7 @@ TEST(as_much_as_the_limit_is_fine_and_a_byte_more_is_an_error)
 		struct fixture f;
 
 		set_up_way(&f, PIPE, true);
-		transfer_read(&f.transfer, f.ours, limits[i]);
+		assert_transfer_reads(&f, limits[i]);
 		feed(&f, limits[i], PIECE);
 		hang_up(&f);
 		expect_read(&f, limits[i]);
@@ -300,7 +313,7 @@ TEST(as_much_as_the_limit_is_fine_and_a_byte_more_is_an_error)
 
 		/* Told at once: the other end may never stop. */
 		set_up_way(&f, PIPE, true);
-		transfer_read(&f.transfer, f.ours, limits[i]);
+		assert_transfer_reads(&f, limits[i]);
 		feed(&f, limits[i] + 1, PIECE);
 		expect_end(&f, -EFBIG);
 		assert_int_equal(write(f.peers, "x", 1), -1);
@@ -314,7 +327,7 @@ TEST(a_writer_that_takes_its_time_costs_nothing_meanwhile)
 	struct fixture f;
 
 	set_up_way(&f, SOCKET, true);
-	transfer_read(&f.transfer, f.ours, MANY);
+	assert_transfer_reads(&f, MANY);
 	for (unsigned int i = 1; i <= 3; i++) {
 		uint64_t before;
 
@@ -337,7 +350,7 @@ TEST(what_was_read_is_taken_when_it_can_be)
 
 	set_up_way(&f, PIPE, true);
 	f.not_yet = 3;
-	transfer_read(&f.transfer, f.ours, MANY);
+	assert_transfer_reads(&f, MANY);
 	feed(&f, MANY, PIECE);
 	hang_up(&f);
 	expect_read(&f, MANY);
@@ -351,7 +364,7 @@ TEST(what_cannot_be_read_is_told)
 	int fd = open("/", O_RDONLY | O_CLOEXEC);
 
 	set_up(&f, fd, -1);
-	transfer_read(&f.transfer, fd, MANY);
+	assert_transfer_reads(&f, MANY);
 	expect_end(&f, -EISDIR);
 	tear_down(&f);
 }
@@ -361,10 +374,10 @@ TEST(without_memory_nothing_is_read)
 	struct fixture f;
 
 	set_up_way(&f, PIPE, true);
-	played.reallocs = 1;
-	transfer_read(&f.transfer, f.ours, MANY);
-	assert_int_equal(write(f.peers, "x", 1), 1);
-	expect_end(&f, -ENOMEM);
+	played.mappings = 1;
+	assert_int_equal(transfer_read(&f.transfer, f.ours, MANY), -ENOMEM);
+	assert_false(transfer_under_way(&f.transfer));
+	close(f.ours);
 	tear_down(&f);
 }
 
@@ -372,7 +385,14 @@ TEST(without_memory_nothing_is_read)
 
 static void begin_writing(struct fixture *f, size_t len)
 {
-	transfer_write(&f->transfer, f->ours, pattern(len), len);
+	size_t first = MIN(len, 1000), second = MIN(len - first, 2 * PIECE);
+	size_t lens[] = {first, second, len - first - second};
+	unsigned int count = 0;
+
+	f->bytes = pattern(len);
+	for (size_t at = 0; at < len; at += lens[count++])
+		f->pieces[count] = (struct iovec){f->bytes + at, lens[count]};
+	transfer_write(&f->transfer, f->ours, f->pieces, count);
 	/* Whoever asked is told later. */
 	assert_int_equal(f->ended, 0);
 	assert_true(transfer_under_way(&f->transfer));
@@ -462,7 +482,7 @@ TEST(closing_in_the_middle_leaves_nothing_and_tells_nobody)
 
 		set_up_way(&f, (enum way)(i / 6), reading);
 		if (reading)
-			transfer_read(&f.transfer, f.ours, MANY);
+			assert_transfer_reads(&f, MANY);
 		else
 			begin_writing(&f, MANY);
 		if (i % 6 >= 2 && reading)
@@ -485,7 +505,7 @@ TEST(closing_during_a_shortage_leaves_nothing)
 	set_up_way(&f, PIPE, true);
 	played.reads = 1000;
 	played.result = -ENOMEM;
-	transfer_read(&f.transfer, f.ours, MANY);
+	assert_transfer_reads(&f, MANY);
 	assert_int_equal(write(f.peers, "x", 1), 1);
 	turn_until(f.loop, played.reads < 1000);
 	turn_some(f.loop);
@@ -518,7 +538,7 @@ TEST(a_shortage_or_an_interruption_loses_nothing)
 
 		set_up_way(&f, PIPE, true);
 		play_failures(results[i]);
-		transfer_read(&f.transfer, f.ours, MANY);
+		assert_transfer_reads(&f, MANY);
 		feed(&f, MANY, PIECE);
 		hang_up(&f);
 		expect_read(&f, MANY);
