@@ -173,9 +173,11 @@ const char *guest_state_transfer(struct guest *guest, bool load, int fd)
 	if (guest->state_result == SESSION_TRANSFER_UNDER_WAY)
 		return "the state is being transferred already";
 	if (!fd_is_channel(fd))
-		return "not a pipe, a Unix stream socket or a file in memory";
+		return "not a pipe, a Unix stream socket of a pair or a file in memory";
 	if (fd_set_nonblock(fd) < 0)
 		return "a descriptor that can't be made non-blocking";
+	if (!load && fd_is_of_pair(fd) && !fd_end_input(fd))
+		return "a socket with something unread in it";
 	guest->state_result = SESSION_TRANSFER_FAILED;
 	if (!load)
 		refused = begin_saving(guest, fd);

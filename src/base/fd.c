@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -150,6 +152,27 @@ bool fd_is_unix_stream(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
 }
 
+bool fd_is_of_pair(int fd)
+{
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(peer);
+
+	/* Those of a pair have no name; a listening socket has one, or nobody could connect. */
+	return fd_is_unix_stream(fd) && getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+	       len <= offsetof(struct sockaddr_un, sun_path);
+}
+
+bool fd_end_input(int fd)
+{
+	uint8_t byte;
+
+	/* What came out of band is seen only in line. */
+	if (shutdown(fd, SHUT_RD) < 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
+	return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /*
  * Only files in memory have seals. Asked before anything else: it is the kernel that answers, while
  * fstat() may have to wait for the server of a file system.
@@ -183,5 +206,5 @@ bool fd_is_channel(int fd)
 {
 	uint64_t size, page;
 
-	return is_pipe(fd) || fd_is_unix_stream(fd) || fd_inspect_memory(fd, &size, &page) == 0;
+	return is_pipe(fd) || fd_is_of_pair(fd) || fd_inspect_memory(fd, &size, &page) == 0;
 }

@@ -73,8 +73,21 @@ bool fd_counts_down(int fd);
 bool fd_is_unix_stream(int fd);
 
 /*
- * True for what bytes can go through without a disk or a network: pipe, Unix stream socket, file in
- * memory. Nobody but the kernel is asked, here and in fd_inspect_memory().
+ * True for a Unix stream socket of a pair (socketpair(2)). One that is connected to a listening
+ * socket isn't: it may be a frontend's own end of the connection that it is passed through, and
+ * whoever holds that never hears that the frontend has gone.
+ */
+bool fd_is_of_pair(int fd);
+
+/*
+ * Has a Unix stream socket take nothing more from its peer. False if something has come already, or
+ * that can't be told: there may be descriptors in it, which would stay open as long as the socket.
+ */
+bool fd_end_input(int fd);
+
+/*
+ * True for what bytes can go through without a disk or a network: pipe, Unix stream socket of a
+ * pair, file in memory. Nobody but the kernel is asked, here and in fd_inspect_memory().
  */
 bool fd_is_channel(int fd);
 

@@ -203,10 +203,13 @@ static HANDLER(set_backend_req_fd)
 {
 	if (!session_has(session, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
 		return "BACKEND_REQ wasn't negotiated";
-	if (!fd_is_unix_stream(fds->fd[0]))
-		return "not a Unix stream socket";
+	if (!fd_is_of_pair(fds->fd[0]))
+		return "not a Unix stream socket of a pair";
 	if (fd_set_nonblock(fds->fd[0]) < 0)
 		return "a socket that can't be made non-blocking";
+	/* Nothing is asked that a frontend would have to answer here. */
+	if (!fd_end_input(fds->fd[0]))
+		return "a socket with something unread in it";
 	session->ops->set_backend_req(session, fd_bag_take(fds, 0));
 	return NULL;
 }

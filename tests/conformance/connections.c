@@ -101,6 +101,68 @@ static void of_many_frontends_one_is_served(void **state)
 	bed_same(&mark);
 }
 
+/* Sends `carried` through one end of a pair, so that it waits in the other, which is returned. */
+static int wrap(int carried, int flags)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+	                        .cmsg_level = SOL_SOCKET,
+	                        .cmsg_type = SCM_RIGHTS}};
+	struct iovec iov = {"x", 1};
+	struct msghdr msg = {.msg_iov = &iov,
+	                     .msg_iovlen = 1,
+	                     .msg_control = &control,
+	                     .msg_controllen = sizeof(control)};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		support_die("no pair");
+	memcpy(CMSG_DATA(&control.header), &carried, sizeof(carried));
+	if (sendmsg(pair[0], &msg, flags | MSG_NOSIGNAL) != 1 && flags == 0)
+		support_die("no descriptor was sent: %s", strerror(errno));
+	close(pair[0]);
+	return pair[1];
+}
+
+/*
+ * A frontend that passes its own end of the connection, itself or in a socket that hasn't been
+ * read, is gone all the same when it goes.
+ */
+static void a_frontend_cant_hold_its_place_through_us(void **state)
+{
+	struct bed_guest *guest = bed_new(&(struct bed_options){.listens = true});
+	struct bed_mark mark;
+
+	(void)state;
+	bed_negotiate(guest, 0);
+	bed_hang_up(guest);
+	bed_mark(&mark);
+	for (unsigned int way = 0; way < 9; way++) {
+		struct frontend_message message;
+		int fd;
+
+		bed_reconnect(guest);
+		bed_negotiate(guest, 0);
+		fd = guest->frontend.sock;
+		if (way % 3 > 0)
+			fd = wrap(fd, way % 3 == 2 ? MSG_OOB : 0);
+		if (way < 3) {
+			frontend_message_init(&message, FE_SET_BACKEND_REQ_FD);
+			frontend_message_fd(&message, fd);
+			assert_int_not_equal(frontend_set(&guest->frontend, &message), 0);
+		} else {
+			frontend_set_device_state_fd(&guest->frontend, way >= 6, fd);
+		}
+		if (way % 3 > 0)
+			close(fd);
+		bed_hang_up(guest);
+	}
+	bed_await_discards();
+	bed_same(&mark);
+}
+
 /* A guest that was handed its one connection asks for the end when that is gone. */
 static void the_end_of_the_only_connection_is_told(void **state)
 {
@@ -201,6 +263,7 @@ int main(void)
 	    BED_TEST(a_second_frontend_is_turned_away),
 	    BED_TEST(a_dead_frontend_makes_room),
 	    BED_TEST(of_many_frontends_one_is_served),
+	    BED_TEST(a_frontend_cant_hold_its_place_through_us),
 	    BED_TEST(the_end_of_the_only_connection_is_told),
 	    BED_TEST(a_new_connection_begins_with_nothing),
 	    BED_TEST(bytes_on_their_way_stay_as_they_are),

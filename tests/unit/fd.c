@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -127,6 +128,51 @@ static int make_stream(void)
 	return make_socket(SOCK_STREAM);
 }
 
+static int make_unconnected(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* Both ends of a connection to a listening socket; false if there is none. */
+static bool connect_two(int ret_ends[2])
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(name.sun_family);
+	int listening = make_unconnected();
+
+	/* Bound without a path, it is given a name of the system's. */
+	if (bind(listening, (struct sockaddr *)&name, len) < 0 || listen(listening, 1) < 0)
+		return false;
+	len = sizeof(name);
+	ret_ends[0] = make_unconnected();
+	if (getsockname(listening, (struct sockaddr *)&name, &len) < 0 ||
+	    connect(ret_ends[0], (struct sockaddr *)&name, len) < 0)
+		return false;
+	ret_ends[1] = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	close(listening);
+	return ret_ends[1] >= 0;
+}
+
+static int make_connected(void)
+{
+	int ends[2];
+
+	if (!connect_two(ends))
+		return -1;
+	close(ends[1]);
+	return ends[0];
+}
+
+static int make_accepted(void)
+{
+	int ends[2];
+
+	if (!connect_two(ends))
+		return -1;
+	close(ends[0]);
+	return ends[1];
+}
+
 static int make_packets(void)
 {
 	return make_socket(SOCK_SEQPACKET);
@@ -167,12 +213,15 @@ TEST(each_kind_is_told_from_all_others)
 	static const struct {
 		const char *name;
 		int (*make)(void);
-		bool eventfd, stream, memory, channel;
+		bool eventfd, stream, pair, memory, channel;
 	} rows[] = {
 	    {"eventfd", make_eventfd, .eventfd = true},
 	    {"memfd", make_memfd, .memory = true, .channel = true},
 	    {"memfd with an eventfd's name", make_impostor, .memory = true, .channel = true},
-	    {"Unix stream socket", make_stream, .stream = true, .channel = true},
+	    {"Unix stream socket", make_stream, .stream = true, .pair = true, .channel = true},
+	    {"one that isn't connected", make_unconnected, .stream = true},
+	    {"one that is connected", make_connected, .stream = true},
+	    {"one that was accepted", make_accepted, .stream = true, .pair = true, .channel = true},
 	    {"TCP socket", make_tcp},
 	    {"seqpacket socket", make_packets},
 	    {"datagram socket", make_datagrams},
@@ -199,7 +248,7 @@ TEST(each_kind_is_told_from_all_others)
 		}
 		stats = 0;
 		if (fd_is_eventfd(fd) != rows[i].eventfd ||
-		    fd_is_unix_stream(fd) != rows[i].stream ||
+		    fd_is_unix_stream(fd) != rows[i].stream || fd_is_of_pair(fd) != rows[i].pair ||
 		    (fd_inspect_memory(fd, &size, &page_size) == 0) != rows[i].memory ||
 		    fd_is_channel(fd) != rows[i].channel)
 			fail_msg("%s: taken for another kind", rows[i].name);
@@ -218,6 +267,31 @@ TEST(a_closed_descriptor_is_of_no_kind)
 	assert_false(fd_is_unix_stream(-1));
 	assert_errno(fd_inspect_memory(-1, &size, &page_size), EBADF);
 	assert_int_equal(size, 7);
+}
+
+/* Where something is unread, there may be descriptors in it; afterwards nothing comes. */
+TEST(input_is_ended_where_none_has_come)
+{
+	static const int flags[] = {0, MSG_OOB};
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_true(fd_end_input(pair[0]));
+	assert_true(fd_end_input(pair[0]));
+	assert_int_equal(send(pair[1], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(send(pair[0], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), 1);
+	close(pair[0]);
+	close(pair[1]);
+	for (size_t i = 0; i < ROWS(flags); i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		/* Some systems have no bytes out of band here. */
+		if (send(pair[1], "x", 1, MSG_NOSIGNAL | flags[i]) == 1)
+			assert_false(fd_end_input(pair[0]));
+		close(pair[0]);
+		close(pair[1]);
+	}
+	assert_false(fd_end_input(-1));
 }
 
 TEST(a_semaphore_is_told_from_other_eventfds)
@@ -426,6 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(each_kind_is_told_from_all_others),
 	    UNIT(a_closed_descriptor_is_of_no_kind),
+	    UNIT(input_is_ended_where_none_has_come),
 	    UNIT(a_semaphore_is_told_from_other_eventfds),
 	    UNIT(eventfds_are_told_whatever_their_flags),
 	    UNIT(a_memfd_has_its_size_and_the_systems_pages),
