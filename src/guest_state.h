@@ -3,8 +3,8 @@
  * A guest's device state: saved to a descriptor of its frontend's, and loaded from one
  * (vhost-user, "Migrating back-end state"; the format is in docs/device-state.md).
  *
- * What is saved is what there was when it was asked for. A state is loaded whole or not at all. Both
- * go in pieces, so that others don't wait for a long history.
+ * What is saved is what there was when it was asked for. A state is loaded whole or not at all.
+ * Both go in pieces, so that others don't wait for a long history.
  */
 #ifndef GUEST_STATE_H
 #define GUEST_STATE_H

@@ -65,30 +65,50 @@ static bool set_fd(struct settings *settings, const char *value)
 	return true;
 }
 
-static bool set_socket_mode(struct settings *settings, const char *value)
+static bool take_mode(const char *value, mode_t *ret_mode)
 {
 	const char *end;
 	uint64_t mode;
 
 	if (!values_number(value, 0777, 8, &end, &mode) || *end != '\0')
 		return false;
-	settings->socket_mode = (mode_t)mode;
+	*ret_mode = (mode_t)mode;
 	return true;
 }
 
-static bool set_socket_group(struct settings *settings, const char *value)
+static bool take_group(const char *value, gid_t *ret_group)
 {
 	const struct group *group = getgrnam(value);
 	uint64_t gid;
 
 	if (group) {
-		settings->socket_group = group->gr_gid;
+		*ret_group = group->gr_gid;
 		return true;
 	}
 	if (!values_whole(value, 0, UINT32_MAX - 1, &gid))
 		return false;
-	settings->socket_group = (gid_t)gid;
+	*ret_group = (gid_t)gid;
 	return true;
+}
+
+static bool set_socket_mode(struct settings *settings, const char *value)
+{
+	return take_mode(value, &settings->socket_mode);
+}
+
+static bool set_socket_group(struct settings *settings, const char *value)
+{
+	return take_group(value, &settings->socket_group);
+}
+
+static bool set_client_mode(struct settings *settings, const char *value)
+{
+	return take_mode(value, &settings->client_mode);
+}
+
+static bool set_client_group(struct settings *settings, const char *value)
+{
+	return take_group(value, &settings->client_group);
 }
 
 static bool set_listen_address(struct settings *settings, const char *value)
@@ -203,9 +223,13 @@ static const struct option_type option_types[] = {
     {"fd", 0, "N", "the number of an open descriptor from 3 on",
      "a socket instead of --socket-path, listening or connected", .set = set_fd},
     {"socket-mode", 0, "MODE", "an octal file mode up to 0777",
-     "permissions of the Unix sockets [0600]", .set = set_socket_mode},
+     "permissions of the frontends' sockets [0600]", .set = set_socket_mode},
     {"socket-group", 0, "GROUP", "the name or number of a group",
-     "group of the Unix sockets [the process's]", .set = set_socket_group},
+     "group of the frontends' sockets [the process's]", .set = set_socket_group},
+    {"client-mode", 0, "MODE", "an octal file mode up to 0777",
+     "permissions of clients' Unix sockets and terminals [0600]", .set = set_client_mode},
+    {"client-group", 0, "GROUP", "the name or number of a group",
+     "group of clients' Unix sockets and terminals [the process's]", .set = set_client_group},
     {"listen-address", 0, "ADDRESS", "a numeric IPv4 or IPv6 address",
      "where TCP clients connect, who need no password [127.0.0.1]", .set = set_listen_address},
     {"tcp-protocol", 0, "NAME", VALUES_TCP_PROTOCOL_TAKES, "how TCP clients are spoken to [raw]",
@@ -424,6 +448,8 @@ enum options_result options_parse(int argc, char **argv, struct config *ret_conf
 	    .fd = -1,
 	    .socket_mode = 0600,
 	    .socket_group = (gid_t)-1,
+	    .client_mode = 0600,
+	    .client_group = (gid_t)-1,
 	    .listen_address = "127.0.0.1",
 	    .history = 256 * 1024,
 	};

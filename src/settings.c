@@ -96,8 +96,8 @@ static bool make_defaults(const struct settings *settings, struct port_config *r
 		    .tcp_port = settings->tcp_port,
 		    .protocol = settings->protocol,
 		    .access = settings->access,
-		    .mode = settings->socket_mode,
-		    .group = settings->socket_group,
+		    .mode = settings->client_mode,
+		    .group = settings->client_group,
 		},
 	    .history = settings->history,
 	};

@@ -12,8 +12,8 @@ struct settings {
 	uint64_t socket_count;
 	uint32_t max_queue_size;
 	int fd; /* or -1 */
-	mode_t socket_mode;
-	gid_t socket_group;
+	mode_t socket_mode, client_mode;
+	gid_t socket_group, client_group;
 	uint64_t max_ports; /* 0: as many as there are */
 	bool resize_rows_first;
 	const char *control_path; /* or NULL */

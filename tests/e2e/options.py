@@ -21,7 +21,7 @@ PR_CAPBSET_DROP = 24
 CAP_SYS_RESOURCE = 24
 
 NAMES = ('socket-path', 'socket-count', 'tcp-port', 'backend', 'max-queue-size', 'fd',
-         'print-capabilities', 'socket-mode', 'socket-group', 'listen-address', 'history',
+         'print-capabilities', 'socket-mode', 'socket-group', 'client-mode', 'client-group', 'listen-address', 'history',
          'log-level', 'port', 'max-ports', 'resize-order', 'control-socket', 'help', 'version')
 
 # What is wrong, and what the line must name. A usage error must show before

@@ -61,7 +61,7 @@ def pty(case):
     link = f'{path}0'
     # What an earlier run has left behind.
     os.symlink('/dev/pts/999999', link)
-    daemon = case.daemon(f'--pty={path}', '--socket-mode=0640', backend='pty')
+    daemon = case.daemon(f'--pty={path}', '--client-mode=0640', backend='pty')
     daemon.sockets.append(link)
     wait('the link leads to a terminal', lambda: os.path.exists(link))
     mode = os.stat(link).st_mode

@@ -21,20 +21,26 @@ def start(case, name, mask, *arguments):
     return daemon, f'{path}0'
 
 
-def check_modes(daemon, wanted):
-    for path in daemon.sockets:
-        mode = os.lstat(path).st_mode
-        check(stat.S_ISSOCK(mode), f'{path} is no socket')
-        check_equal(oct(stat.S_IMODE(mode)), oct(wanted), f'mode of {path}')
+def check_mode(path, wanted):
+    mode = os.lstat(path).st_mode
+    check(stat.S_ISSOCK(mode), f'{path} is no socket')
+    check_equal(oct(stat.S_IMODE(mode)), oct(wanted), f'mode of {path}')
 
 
 def uds(case):
-    daemon, path = start(case, 'shared', 0o077, '--socket-mode=0660')
-    check_modes(daemon, 0o660)
+    # Who may use consoles may not take the frontends' place, nor the other way round.
+    daemon, path = start(case, 'shared', 0o077, '--client-mode=0660')
+    check_mode(path, 0o660)
+    check_mode(daemon.sockets[0], 0o600)
+    daemon.stop()
+    daemon, path = start(case, 'vmms', 0o077, '--socket-mode=0660')
+    check_mode(path, 0o600)
+    check_mode(daemon.sockets[0], 0o660)
     daemon.stop()
 
     daemon, path = start(case, 'private', 0o000)
-    check_modes(daemon, 0o600)
+    check_mode(path, 0o600)
+    check_mode(daemon.sockets[0], 0o600)
     before = daemon.resources()
     client = UnixClient(case, path)
     guest = case.guest(daemon)

@@ -112,6 +112,16 @@ static uint64_t group(void)
 	return config.guests[0].socket_group;
 }
 
+static uint64_t client_mode(void)
+{
+	return config.guests[0].ports[0].place.mode;
+}
+
+static uint64_t client_group(void)
+{
+	return config.guests[0].ports[0].place.group;
+}
+
 static uint64_t port(void)
 {
 	return config.guests[0].ports[0].place.tcp_port;
@@ -154,6 +164,13 @@ TEST(values_are_taken)
 	    {"--socket-mode=777", mode, 0777},
 	    {"--socket-group=0", group, 0},
 	    {"--socket-group=4242", group, 4242},
+	    {"--socket-mode=660 --socket-group=4242", client_mode, 0600},
+	    {"--socket-mode=660 --socket-group=4242", client_group, (gid_t)-1},
+	    {"--client-mode=0660", client_mode, 0660},
+	    {"--client-mode=0", client_mode, 0},
+	    {"--client-group=4242", client_group, 4242},
+	    {"--client-mode=0660 --client-group=4242", mode, 0600},
+	    {"--client-mode=0660 --client-group=4242", group, (gid_t)-1},
 	    {"-p 1", port, 1},
 	    {"-p 65535", port, 65535},
 	    {"-b network -c 2 -p 65534", count, 2},
@@ -309,6 +326,9 @@ static const struct {
     {"-s /s --socket-mode=1000", P "--socket-mode=1000: " MODE},
     {"-s /s --socket-mode=0888", P "--socket-mode=0888: " MODE},
     {"-s /s --socket-mode=u+x", P "--socket-mode=u+x: " MODE},
+    {"-s /s --client-mode=rw", P "--client-mode=rw: " MODE},
+    {"-s /s --client-group=no-such-group",
+     P "--client-group=no-such-group: takes the name or number of a group\n"},
     {"-s /s --socket-group=no-such-group",
      P "--socket-group=no-such-group: takes the name or number of a group\n"},
     {"-s /s --listen-address=localhost", P "--listen-address=localhost: " ADDRESS},
@@ -422,6 +442,8 @@ TEST(help_names_every_option_and_backend)
 	    "--fd=",
 	    "--socket-mode=",
 	    "--socket-group=",
+	    "--client-mode=",
+	    "--client-group=",
 	    "--listen-address=",
 	    "--history=",
 	    "--log-level=",
