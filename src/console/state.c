@@ -124,8 +124,9 @@ unsigned int state_write(const struct state *state, uint8_t *ret_heads,
 	    .ports = le32_of(state->ports_count),
 	    .size = le64_of(state_size(state)),
 	};
-	struct writer writer = {ret_heads, ret_pieces, 0};
+	struct writer writer = {.pieces = ret_pieces};
 
+	writer.heads = ret_heads;
 	memcpy(wire.magic, magic, sizeof(magic));
 	add_head(&writer, &wire, sizeof(wire), NULL, 0);
 	for (unsigned int i = 0; i < state->ports_count; i++)
