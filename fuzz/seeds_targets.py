@@ -3,6 +3,7 @@
 made out of the conversations by each build.)"""
 
 import struct
+import zlib
 
 GPA = 0x40000000
 DESC, AVAIL, USED = 0, 0x1000, 0x2000
@@ -86,6 +87,21 @@ def changes():
         TABLE + 14, 0x7fff)
 
 
+def zlib_stream(byte, repeats):
+    """A byte and `repeats` matches of 258 more (RFC 1950, 1951), the same with each zlib: fixed
+    Huffman codes, 13 bits for each match."""
+    bits = '1' + '10' + f'{0x30 + byte:08b}' + ('11000101' + '00000') * repeats + '0000000'
+    bits += '0' * (-len(bits) % 8)
+    body = bytes(int(bits[at:at + 8][::-1], 2) for at in range(0, len(bits), 8))
+    check = zlib.adler32(bytes([byte]) * (1 + 258 * repeats))
+    return b'\x78\x01' + body + struct.pack('>I', check)
+
+
+def compressed(option, repeats):
+    """A subnegotiation of MUD clients' compression, and such a stream."""
+    return b'\xff\xfa' + bytes([option]) + b'\xff\xf0' + zlib_stream(ord('A'), repeats)
+
+
 def telnet():
     iac, do, will, dont, wont, sb, se = (bytes([n]) for n in (255, 253, 251, 254, 252, 250, 240))
     naws = iac + sb + b'\x1f\0\x50\0\x18' + iac + se
@@ -103,11 +119,28 @@ def telnet():
                                     for n in (5, 24, 34, 36, 39, 255)),
         'are-you-there': iac + b'\xf6' + b'x' + (iac + b'\xf6') * 50,
         'compression': iac + will + b'\x56' + iac + sb + b'\x56' + iac + se + b'x',
+        'compressed-1-kib': compressed(86, 4),
+        'compressed-8-kib': compressed(86, 32),
+        'compressed-256-kib': compressed(86, 1024),
+        'compressed-agreed': iac + will + b'\x56' + iac + do + b'\x56' + compressed(86, 32),
+        'compressed-broken': compressed(86, 32)[:20] + b'x' * 40,
+        'compressed-commands': iac + sb + b'\x56' + iac + se + zlib_stream(0x7f, 32) + iac + b'\xf6',
+        'compressed-first-version': iac + sb + b'\x55\xfb' + se + zlib_stream(ord('A'), 32),
+        'compressed-first-version-repaired': compressed(85, 32),
+        'keys': b''.join(b'x' + iac + bytes([n]) for n in range(236, 250)) * 4,
+        'enter': b'\r\n\r\0\r\r\n\n\0' + iac + will + b'\0' + b'\r\n\r\0\r' + iac + b'\xf7\n',
+        'environment': iac + sb + b'\x27\0\0USER\1root\3x\1\2' + iac + iac + iac + se + b'x',
+        'games': iac + sb + b'\x5dzmp.ping\0' + iac + se + iac + sb + b'\x46\1NAME\2a' + iac + se,
+        'command-in-subnegotiation': iac + sb + b'\x1f\0P' + iac + b'\xf7' + naws,
+        'subnegotiations-nested': (iac + sb + b'\x1f') * 20 + naws,
+        'subnegotiation-without-option': iac + sb + iac + se + iac + sb + iac + iac + iac + se,
+        'all-escaped': (iac + iac) * 200,
         'cut': b'x' + iac,
     }
     for name, content in rows.items():
-        yield f'{name}', b'\x7f' + content
+        yield f'{name}', b'\x3f' + content
         yield f'{name}-in-pieces', b'\x81' + content
+        yield f'{name}-for-data', b'\x62' + content
 
 
 def saved_state(*ports, version=1, driver=5, stopped_at=7, more=0):

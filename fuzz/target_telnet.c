@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * What a telnet client sends, in pieces, while the guest prints the same bytes. The input's first
- * byte says how long the pieces are, its highest bit whether BREAK is sysrq.
+ * byte says how long the pieces are; its highest bit, whether BREAK is sysrq, the one below,
+ * whether it is a data port's client. Each piece is given exactly the room that it is promised.
  */
 #include "target.h"
 
@@ -75,19 +76,29 @@ static void deliver(struct stage *stage)
 	stage_delivered(stage, len);
 }
 
-/* A piece from the client. False once the client isn't served any more. */
+/*
+ * A piece from the client, into a ring that has room for as many bytes and no more: none is put
+ * beyond it, and none more ever comes out. False once the client isn't served any more.
+ */
 static bool receive(struct telnet_codec *codec, const uint8_t *bytes, size_t len)
 {
-	bool served = telnet_codec_receive(codec, bytes, len, &bench.input);
+	static const uint8_t before[RING];
+	struct byte_ring *input = &bench.input;
+	const char *why;
 
-	must(byte_ring_used(&bench.input) <= len);
-	byte_ring_drop(&bench.input, byte_ring_used(&bench.input));
-	return served;
+	byte_ring_put(input, before, RING - len);
+	why = telnet_codec_receive(codec, bytes, len, input);
+	must(!why || strcmp(why, "it asks and doesn't listen") == 0);
+	byte_ring_drop(input, RING - len);
+	must(byte_ring_used(input) <= len);
+	byte_ring_drop(input, byte_ring_used(input));
+	return !why;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct reader reader;
+	struct telnet_codec_config config;
 	struct telnet_codec *codec;
 	size_t piece;
 
@@ -97,9 +108,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		bench_init();
 	rings_init();
 	reader_init(&reader, &bench.output, on_wake);
-	codec = telnet_codec_new(&reader, &bench.user, bytes[0] & 0x80);
+	config = (struct telnet_codec_config){.break_is_sysrq = bytes[0] & 0x80,
+	                                      .data = bytes[0] & 0x40};
+	codec = telnet_codec_new(&reader, &bench.user, &config);
 	must(codec);
-	piece = (bytes[0] & 0x7f) + 1u;
+	piece = (bytes[0] & 0x3f) + 1u;
 	for (size_t at = 1, n; at < len; at += n) {
 		n = MIN(piece, len - at);
 		if (!receive(codec, bytes + at, n))

@@ -258,12 +258,15 @@ static void init_client(struct client *client, struct client_set *set)
 /* Returns false if there is no memory. */
 static bool init_telnet(struct client *client)
 {
-	const struct client_protocol *protocol = &client->set->protocol;
+	const struct client_set *set = client->set;
+	const struct telnet_codec_config config = {
+	    .data = set->port->data,
+	    .break_is_sysrq = set->protocol.break_is_sysrq,
+	};
 
-	if (!protocol->telnet)
+	if (!set->protocol.telnet)
 		return true;
-	client->telnet =
-	    telnet_codec_new(&client->reader, &client->telnet_user, protocol->break_is_sysrq);
+	client->telnet = telnet_codec_new(&client->reader, &client->telnet_user, &config);
 	if (!client->telnet)
 		return false;
 	client->stage = telnet_codec_stage(client->telnet);

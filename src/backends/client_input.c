@@ -88,8 +88,10 @@ static void receive_and_discard(struct client *client)
 
 static void decode(struct client *client, size_t len, struct byte_ring *input)
 {
-	if (!telnet_codec_receive(client->telnet, client->to_decode, len, input))
-		client_close(client, "it asks and doesn't listen");
+	const char *why = telnet_codec_receive(client->telnet, client->to_decode, len, input);
+
+	if (why)
+		client_close(client, why);
 	else
 		client_wake(client); /* there may be answers */
 }

@@ -7,7 +7,7 @@
 
 void stage_init(struct stage *stage, struct reader *reader, void *bytes, size_t size)
 {
-	*stage = (struct stage){.reader = reader, .growth = 1, .bytes = bytes, .size = size};
+	*stage = (struct stage){.reader = reader, .bytes = bytes, .size = size};
 }
 
 bool stage_append(struct stage *stage, const void *bytes, size_t len)
@@ -21,12 +21,23 @@ bool stage_append(struct stage *stage, const void *bytes, size_t len)
 	return true;
 }
 
-static void encode(struct stage *stage, const void *bytes, size_t len)
+size_t stage_room(const struct stage *stage)
 {
+	size_t size = stage->size - stage->reserve;
+
+	return size > stage->len ? size - stage->len : 0;
+}
+
+/* Returns how many bytes were taken. */
+static size_t encode(struct stage *stage, const struct iovec *span)
+{
+	size_t len;
+
 	if (stage->encode)
-		stage->encode(stage, bytes, len);
-	else
-		stage_append(stage, bytes, len);
+		return stage->encode(stage, span->iov_base, span->iov_len);
+	len = MIN(span->iov_len, stage_room(stage));
+	stage_append(stage, span->iov_base, len);
+	return len;
 }
 
 void stage_fill(struct stage *stage)
@@ -43,10 +54,13 @@ void stage_fill(struct stage *stage)
 	gap = reader_take_gap(stage->reader);
 	if (gap > 0)
 		stage_append(stage, line, reader_gap_line(line, gap));
-	n = reader_spans(stage->reader, (stage->size - stage->len) / stage->growth, spans);
+	n = reader_spans(stage->reader, stage_room(stage), spans);
 	for (unsigned int i = 0; i < n; i++) {
-		encode(stage, spans[i].iov_base, spans[i].iov_len);
-		len += spans[i].iov_len;
+		size_t taken = encode(stage, &spans[i]);
+
+		len += taken;
+		if (taken < spans[i].iov_len)
+			break;
 	}
 	/* Last: the device may be told of the room, and the ring is another one then. */
 	if (n > 0)

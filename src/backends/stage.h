@@ -14,17 +14,17 @@
 struct stage;
 
 /*
- * Appends `len` bytes, encoded, to the stage by stage_append(). Each may become as many as
- * `growth` of the stage.
+ * Appends the first of `len` bytes, encoded, to the stage by stage_append(), as long as
+ * stage_room() is enough for them. Returns how many bytes it has taken; the rest stays in the ring.
  */
-typedef void stage_encode_fn(struct stage *stage, const void *bytes, size_t len);
+typedef size_t stage_encode_fn(struct stage *stage, const uint8_t *bytes, size_t len);
 
 struct stage {
 	struct reader *reader;
 	stage_encode_fn *encode; /* NULL: as they are */
-	size_t growth;
 	uint8_t *bytes;
 	size_t size, len, done;
+	size_t reserve; /* of `size`, what the ring's bytes leave for stage_append() */
 };
 
 /* `bytes`, of `size`, belong to the caller. */
@@ -32,6 +32,9 @@ void stage_init(struct stage *stage, struct reader *reader, void *bytes, size_t 
 
 /* Appends bytes that don't come out of the ring. False, without doing so, if they don't fit. */
 bool stage_append(struct stage *stage, const void *bytes, size_t len);
+
+/* How many of the ring's bytes fit, encoded. */
+size_t stage_room(const struct stage *stage);
 
 /* Fills it, if it is empty, with what the reader has to read. */
 void stage_fill(struct stage *stage);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The telnet protocol of one client (RFC 854 to 858, 1073), by libtelnet: character mode without
- * local echo, binary, and the size of the window.
+ * The telnet protocol of one client (RFC 854 to 858, 1073): character mode without local echo, and
+ * the size of the window. Which options are on is libtelnet's to agree on with the client.
+ *
+ * Nothing but negotiations reaches the library, whatever the client sends: what a library does with
+ * other things (Debian's inflates what was never agreed on) is its own affair. What comes out for
+ * the guest is bounded where it is put.
  *
  * Bytes in, bytes out: it must not see a socket.
  */
@@ -19,23 +23,29 @@ struct telnet_codec_user {
 	void (*resized)(struct telnet_codec_user *user, uint16_t cols, uint16_t rows);
 };
 
+struct telnet_codec_config {
+	bool data; /* bytes for a data port, not a console's keys */
+	/* A BREAK becomes the byte that Linux's hvc takes for the sysrq key, else it is nothing. */
+	bool break_is_sysrq;
+};
+
 /*
  * What the client is sent, our side of the negotiation first, is in telnet_codec_stage(); there it
- * is encoded. With `break_is_sysrq` a BREAK becomes the byte that Linux's hvc takes for the sysrq
- * key, else it is nothing. NULL if there is no memory.
+ * is encoded. NULL if there is no memory.
  */
 struct telnet_codec *telnet_codec_new(struct reader *reader, struct telnet_codec_user *user,
-                                      bool break_is_sysrq);
+                                      const struct telnet_codec_config *config);
 void telnet_codec_free(struct telnet_codec *codec);
 
 struct stage *telnet_codec_stage(struct telnet_codec *codec);
 
 /*
- * Takes `len` bytes from the client and puts what is meant for the guest, at most as many, into
- * `input`, which has room for them. False if the client can't be served any more: it asks for
- * answers and doesn't take them.
+ * Takes `len` bytes from the client and puts what is meant for the guest into `input`: at most as
+ * many, and never more than it has room for. Returns NULL, or why the client can't be served any
+ * more (a text that lives for ever): it asks for answers and doesn't take them, or more than there
+ * is room for would have come out.
  */
-bool telnet_codec_receive(struct telnet_codec *codec, const void *bytes, size_t len,
-                          struct byte_ring *input);
+const char *telnet_codec_receive(struct telnet_codec *codec, const void *bytes, size_t len,
+                                 struct byte_ring *input);
 
 #endif

@@ -6,6 +6,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+
+/*
+ * An urgent byte (MSG_OOB) is read where it stands in the stream, like any other: on TCP, and on
+ * Unix sockets from Linux 5.15 on. Without this it would be taken out of the stream and be lost. A
+ * socket without urgent bytes refuses it, and needs nothing.
+ */
+static void keep_urgent_bytes(int fd)
+{
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
+}
 
 /* Errors of a connection that has gone again (accept(2)), or of no one's. */
 static bool is_passing(int32_t res)
@@ -39,8 +50,10 @@ static void on_accept(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 		return;
 	}
-	if (res >= 0)
+	if (res >= 0) {
+		keep_urgent_bytes(res);
 		acceptor->accepted(acceptor, res);
+	}
 	arm(acceptor);
 }
 
@@ -50,6 +63,8 @@ void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope,
 {
 	*acceptor =
 	    (struct acceptor){.discarder = discarder, .fd = fd, .name = name, .accepted = accepted};
+	/* TCP's connections inherit it: so it holds for what comes before they are accepted. */
+	keep_urgent_bytes(fd);
 	loop_op_init(&acceptor->accept, scope, on_accept);
 	loop_arm_accept(&acceptor->accept, fd);
 }

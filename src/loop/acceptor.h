@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A listening socket on the loop: it accepts one connection after the other.
+ * A listening socket on the loop: it accepts one connection after the other. Urgent bytes
+ * (MSG_OOB) of a connection keep their place among the others.
  *
  * Where the system is short of descriptors or memory, those who want to connect wait in the
  * socket's queue until the shortage ends; of descriptors, loop_relieve() is asked for one.

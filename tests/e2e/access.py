@@ -17,7 +17,7 @@ LINE = '%08d' + 91 * 'x' + '\n'
 LINES = 200_000
 AWK = f'BEGIN {{ for (i = 0; i < {LINES}; i++) printf "{LINE[:-1]}\\n", i }}'
 # What the daemon asks of a telnet client when it comes, and it never answers.
-GREETING = b'\xff\xfb\x01\xff\xfb\x03\xff\xfd\x03\xff\xfb\x00\xff\xfd\x00\xff\xfd\x1f'
+GREETING = b'\xff\xfb\x01\xff\xfb\x03\xff\xfd\x03\xff\xfb\x00\xff\xfd\x1f'
 WATCHES = b'you only watch, another client writes'
 WRITES = b'you write now'
 

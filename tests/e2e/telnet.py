@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """A person with a stock telnet: keys one by one, no double echo, ^C to the guest,
 and the window's size; and a client that speaks hardly any telnet, for the bytes
-on the wire."""
+on the wire and for telnet's own keys."""
 
 import re
 import shutil
+import socket
 
 from harness import Skip, check, check_equal, run, wait
 from person import Person
@@ -64,8 +65,8 @@ def telnet(case):
     # A client that answers nothing: no option is on but what the server does by
     # itself. It is asked, and sees the guest's 0xff doubled.
     raw = case.client(daemon)
-    raw.wait_data(18)
-    asked = bytes(raw.data[:18])
+    raw.wait_data(15)
+    asked = bytes(raw.data[:15])
     for verb, option in ((WILL, ECHO), (WILL, SGA), (DO, NAWS)):
         check(bytes((IAC, verb, option)) in asked, f'no {verb} {option} in {asked!r}')
     # The prompt it finds, then a line of its own with telnet's line end.
@@ -84,6 +85,26 @@ def telnet(case):
     raw.expect(rb'\nraw 72\n')
     raw.send(b'\xff\xff1\xff\xff')
     raw.expect(rb' ff 31 ff\n')
+    raw.expect(rb'guest# ')
+    # What it says with telnet's own commands are keys; Enter is one, in binary too;
+    # what it says of an option that nobody agreed on is nothing.
+    for number, sent, shown in (
+            (80, b'\xff\xf7\xff\xf8\xff\xf4', b'7f 15 03'),  # EC, EL, IP
+            (90, b'\xff\xee\xff\xed\xff\xec', b'1c 1a 04'),  # ABORT, SUSP, EOF
+            (100, b'\xff\xfb\x00' b'1\r\n2', b'31 0d 32'),
+            (110, b'1\r\x002', b'31 0d 32'),
+            (120, b'\xff\xfa\x56\xff\xf0' b'x\x9cy', b'78 9c 79')):
+        raw_input(person, number)
+        raw.expect(rb'\nraw %d\n' % (number + 2))
+        raw.send(sent)
+        raw.expect(b' ' + shown + rb'\n')
+        raw.expect(rb'guest# ')
+    # An urgent byte, too, is where it was sent: "Synch", RFC 854.
+    raw_input(person, 130)
+    raw.expect(rb'\nraw 132\n')
+    raw.socket.send(b'1\xff\xf2', socket.MSG_OOB)
+    raw.send(b'23')
+    raw.expect(rb' 31 32 33\n')
     raw.expect(rb'guest# ')
 
     # The window told last counts, until its client goes.

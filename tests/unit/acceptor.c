@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Holds the acceptor: one connection after the other, through a shortage of descriptors too, and
- * none left behind at the end.
+ * Holds the acceptor: one connection after the other, through a shortage of descriptors too, none
+ * left behind at the end, and urgent bytes where they were sent.
  */
 #include "unit.h"
 
@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/un.h>
@@ -20,7 +21,7 @@ struct fixture {
 	struct loop *loop;
 	struct watched_scope scope;
 	struct acceptor acceptor;
-	struct sockaddr_un addr; /* an abstract name: no file */
+	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	int listener;
 	int accepted[16];
@@ -34,16 +35,24 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 	f->accepted[f->count++] = fd;
 }
 
-static void set_up(struct fixture *f)
+/* Listens at an address of the kernel's choice. */
+static void set_up_on(struct fixture *f, const void *addr, socklen_t len)
 {
-	*f = (struct fixture){.addr = {.sun_family = AF_UNIX}, .addr_len = sizeof(f->addr)};
+	*f = (struct fixture){.addr_len = sizeof(f->addr)};
 	f->loop = turning_loop();
 	watched_scope_init(&f->scope, f->loop);
-	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(f->listener, (void *)&f->addr, sizeof(sa_family_t)), 0);
+	f->listener =
+	    socket(((const struct sockaddr *)addr)->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(f->listener, addr, len), 0);
 	assert_int_equal(listen(f->listener, 16), 0);
 	assert_int_equal(getsockname(f->listener, (void *)&f->addr, &f->addr_len), 0);
 	acceptor_start(&f->acceptor, &f->scope.scope, NULL, f->listener, "test", on_accepted);
+}
+
+/* At an abstract name: no file. */
+static void set_up(struct fixture *f)
+{
+	set_up_on(f, &(struct sockaddr_un){.sun_family = AF_UNIX}, sizeof(sa_family_t));
 }
 
 static void tear_down(struct fixture *f)
@@ -235,6 +244,58 @@ TEST(closing_during_a_shortage_ends_it)
 	tear_down(&f);
 }
 
+/* With one urgent byte before it is accepted, and one after. */
+static void expect_urgent_bytes_in_place(struct fixture *f, int client)
+{
+	static const char all[] = "abcdef";
+	char got[sizeof(all)] = "";
+	size_t len = 0;
+
+	connect_now(f, client);
+	assert_int_equal(send(client, "a", 1, MSG_NOSIGNAL), 1);
+	if (send(client, "bc", 2, MSG_OOB | MSG_NOSIGNAL) < 0 && errno == EOPNOTSUPP) {
+		turn_until(f->loop, f->count == 1); /* this kernel's Unix sockets have none */
+		return;
+	}
+	turn_until(f->loop, f->count == 1);
+	assert_int_equal(send(client, "de", 2, MSG_OOB | MSG_NOSIGNAL), 2);
+	assert_int_equal(send(client, "f", 1, MSG_NOSIGNAL), 1);
+	while (len < sizeof(all) - 1) { /* a read ends at an urgent byte */
+		ssize_t n = recv(f->accepted[0], got + len, sizeof(all) - len, 0);
+
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
+	assert_string_equal(got, all);
+}
+
+TEST(urgent_bytes_of_a_unix_socket_keep_their_place)
+{
+	struct fixture f;
+	int client;
+
+	set_up(&f);
+	client = new_socket();
+	expect_urgent_bytes_in_place(&f, client);
+	close(client);
+	tear_down(&f);
+}
+
+TEST(urgent_bytes_on_tcp_keep_their_place)
+{
+	struct fixture f;
+	int client;
+
+	set_up_on(
+	    &f,
+	    &(struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+	    sizeof(struct sockaddr_in));
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	expect_urgent_bytes_in_place(&f, client);
+	close(client);
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +306,8 @@ int main(void)
 	    UNIT(closing_accepts_nobody_else_and_keeps_who_is_there),
 	    UNIT(closing_during_a_shortage_ends_it),
 	    UNIT(a_client_that_has_gone_again_does_no_harm),
+	    UNIT(urgent_bytes_of_a_unix_socket_keep_their_place),
+	    UNIT(urgent_bytes_on_tcp_keep_their_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -465,10 +465,8 @@ TEST(the_backend_may_be_stopped_while_one_is_told_to_go)
 }
 
 /* Telnet: what the daemon asks of each client first. */
-#define GREETING                                                                                   \
-	"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x03\xff\xfb"                                             \
-	"\x00\xff\xfd\x00\xff\xfd\x1f"
-#define GREETING_BYTES 18
+#define GREETING       "\xff\xfb\x01\xff\xfb\x03\xff\xfd\x03\xff\xfb\x00\xff\xfd\x1f"
+#define GREETING_BYTES 15
 
 static void set_up_telnet(enum access access)
 {

@@ -409,6 +409,135 @@ TEST(a_unix_client_that_went_while_there_was_no_room_is_known_to_have_gone)
 	tear_down();
 }
 
+/* Sends `before`, the urgent byte, which is the last of `urgent`, and `after`. */
+static void send_urgent(int client, const char *before, const char *urgent, const char *after)
+{
+	send_text(client, before);
+	assert_int_equal(send(client, urgent, strlen(urgent), MSG_NOSIGNAL | MSG_OOB),
+	                 strlen(urgent));
+	send_text(client, after);
+}
+
+static void expect_input(const char *text)
+{
+	size_t len = strlen(text), got = 0;
+	char bytes[256];
+
+	turn_until(f.loop, (got += take(bytes + got, sizeof(bytes) - got)) >= len);
+	turn_some(f.loop);
+	got += take(bytes + got, sizeof(bytes) - got);
+	assert_int_equal(got, len);
+	assert_memory_equal(bytes, text, len);
+}
+
+/* Idle is idle, also behind an urgent byte. */
+static void expect_no_wake_ups(void)
+{
+	uint64_t before;
+
+	turn_some(f.loop);
+	before = loop_completions(f.loop);
+	turn_some(f.loop);
+	assert_int_equal(loop_completions(f.loop), before);
+}
+
+TEST(urgent_bytes_keep_their_place)
+{
+	for (unsigned int data = 0; data < 2; data++) {
+		int client;
+
+		set_up();
+		f.output.port.data = data;
+		client = network_connect(0);
+		send_urgent(client, "ab", "c", "de");
+		expect_input("abcde");
+		send_urgent(client, "", "xyz", "");
+		expect_no_wake_ups();
+		send_urgent(client, "", "1", "");
+		send_urgent(client, "", "2", "3");
+		expect_input("xyz123");
+		expect_no_wake_ups();
+		close(client);
+		tear_down();
+	}
+}
+
+/* "Synch" (RFC 854): the data mark is the urgent byte, and what stands before it is still read. */
+TEST(telnets_data_mark_is_no_key)
+{
+	int client;
+
+	network_fixture_init_as(&f, 65536, INPUT, &(struct client_protocol){.telnet = true},
+	                        ACCESS_SHARED);
+	client = network_connect(0);
+	send_urgent(client, "typed\xff\xf4", "\xff\xf2", "on");
+	expect_input("typed\003on");
+	send_urgent(client, "a\xff", "\xf2", "b");
+	send_urgent(client, "c", "\xff",
+	            "\xf2"
+	            "d");
+	send_urgent(client, "e", "f", "g");
+	expect_input("abcdefg");
+	expect_no_wake_ups();
+	close(client);
+	tear_down();
+}
+
+/*
+ * Compression that nobody agreed on: 4160 bytes "A" (zlib, level 9), more than there is room for
+ * wherever a client's input goes. It is typed as it came, and costs nobody anything.
+ */
+TEST(what_a_telnet_client_compresses_stays_compressed)
+{
+	static const char compressed[] = "\xff\xfa\x56\xff\xf0"
+					 "\x78\xda\xed\xc1\x81\x00\x00\x00\x00\xc3\x20\xb6\xf9\x4b"
+					 "\xdd\xe0\x04\x55\x01\x00\x00\x00\x7c\x03\x1f\x76\x20\x7d";
+	const size_t len = sizeof(compressed) - 1;
+	char bytes[sizeof(compressed)];
+	int writer, watcher;
+	size_t got = 0;
+
+	network_fixture_init_as(&f, 65536, INPUT, &(struct client_protocol){.telnet = true},
+	                        ACCESS_WATCH);
+	writer = network_connect(0);
+	turn_some(f.loop);
+	watcher = network_connect(0);
+	assert_int_equal(send(watcher, compressed, len, MSG_NOSIGNAL), len);
+	turn_some(f.loop);
+	assert_int_equal(byte_ring_used(&f.output.port.input), 0);
+	assert_int_equal(send(writer, compressed, len, MSG_NOSIGNAL), len);
+	turn_until(f.loop, (got += take(bytes + got, sizeof(bytes) - got)) >= len - 5);
+	assert_int_equal(got, len - 5);
+	assert_memory_equal(bytes, compressed + 5, got);
+	send_text(writer, "key");
+	expect_input("key");
+	assert_false(network_is_closed(watcher));
+	close(writer);
+	close(watcher);
+	tear_down();
+}
+
+/* What a watcher sends is thrown away, with its urgent bytes. */
+TEST(urgent_bytes_of_a_watcher_wake_nobody)
+{
+	int writer, watcher;
+
+	network_fixture_init_as(&f, 65536, INPUT, &(struct client_protocol){0}, ACCESS_WATCH);
+	writer = network_connect(0);
+	turn_some(f.loop);
+	watcher = network_connect(0);
+	turn_some(f.loop);
+	send_urgent(watcher, "a", "b", "");
+	turn_some(f.loop);
+	send_urgent(watcher, "", "c", "");
+	expect_no_wake_ups();
+	send_text(writer, "x");
+	expect_input("x");
+	close(writer);
+	close(watcher);
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +552,10 @@ int main(void)
 	    UNIT(one_clients_end_is_not_anothers),
 	    UNIT(the_backend_may_be_stopped_in_every_state_of_its_clients),
 	    UNIT(the_backend_stops_without_clients_too),
+	    UNIT(urgent_bytes_keep_their_place),
+	    UNIT(telnets_data_mark_is_no_key),
+	    UNIT(urgent_bytes_of_a_watcher_wake_nobody),
+	    UNIT(what_a_telnet_client_compresses_stays_compressed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,31 +170,63 @@ TEST(lines_of_ours_come_between_and_fit_or_not)
 	tear_down();
 }
 
-static void twice(struct stage *stage, const void *bytes, size_t len)
+/* Each byte becomes five, so that what the ring holds doesn't fit into the buffer. */
+static size_t five_times(struct stage *stage, const uint8_t *bytes, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		char pair[2] = {((const char *)bytes)[i], ((const char *)bytes)[i]};
+	size_t taken = 0;
+	char five[5];
 
-		assert_true(stage_append(stage, pair, 2));
+	while (taken < len && stage_room(stage) >= sizeof(five)) {
+		memset(five, bytes[taken++], sizeof(five));
+		assert_true(stage_append(stage, five, sizeof(five)));
+	}
+	return taken;
+}
+
+/* In whichever pieces the ring has them, of which the second waits for the rest of the first. */
+TEST(bytes_that_grow_wait_in_the_ring_until_there_is_room)
+{
+	static const char text[] =
+	    "0123456789012345678901234567890123456789012345678901234567890123";
+
+	for (unsigned int before = 0; before < RING; before++) {
+		char got[512] = "";
+
+		set_up();
+		for (unsigned int i = 0; i < before; i++)
+			guest_writes("x");
+		deliver(got, sizeof(got), 1);
+		f.stage.encode = five_times;
+		assert_true(stage_append(&f.stage, "!", 1));
+		guest_writes(text);
+		deliver(got, sizeof(got), 7);
+		assert_int_equal(strlen(got), 1 + 5 * RING);
+		assert_int_equal(got[0], '!');
+		for (unsigned int i = 0; i < 5 * RING; i++)
+			assert_int_equal(got[1 + i], text[i / 5]);
+		assert_int_equal(f.reader.buffered, 0);
+		tear_down();
 	}
 }
 
-TEST(bytes_that_grow_never_grow_beyond_the_buffer)
+TEST(what_is_reserved_is_left_for_lines_of_ours)
 {
-	char got[256] = "";
+	static const char text[] =
+	    "0123456789012345678901234567890123456789012345678901234567890123";
+	char got[256], line[BYTES] = {0};
 
 	set_up();
-	f.stage.encode = twice;
-	f.stage.growth = 2;
-	assert_true(stage_append(&f.stage, "!", 1));
-	guest_writes("0123456789012345678901234567890123456789012345678901234567890123");
-	deliver(got, sizeof(got), 5);
-	assert_int_equal(strlen(got), 1 + 2 * RING);
-	assert_int_equal(got[0], '!');
-	for (unsigned int i = 0; i < RING; i++) {
-		assert_int_equal(got[1 + 2 * i], '0' + i % 10);
-		assert_int_equal(got[2 + 2 * i], '0' + i % 10);
-	}
+	f.stage.reserve = BYTES - 60;
+	memset(line, 'n', BYTES - 60);
+	guest_writes(text);
+	stage_fill(&f.stage);
+	assert_int_equal(stage_room(&f.stage), 0);
+	assert_true(stage_append(&f.stage, line, BYTES - 60));
+	assert_false(stage_append(&f.stage, "x", 1));
+	deliver(got, sizeof(got), 50);
+	assert_memory_equal(got, text, 60);
+	assert_memory_equal(got + 60, line, BYTES - 60);
+	assert_string_equal(got + BYTES, text + 60);
 	tear_down();
 }
 
@@ -205,7 +237,8 @@ int main(void)
 	    UNIT(bytes_come_out_once_whoever_is_told_of_the_room),
 	    UNIT(what_is_missing_is_told_where_it_is_missing),
 	    UNIT(lines_of_ours_come_between_and_fit_or_not),
-	    UNIT(bytes_that_grow_never_grow_beyond_the_buffer),
+	    UNIT(bytes_that_grow_wait_in_the_ring_until_there_is_room),
+	    UNIT(what_is_reserved_is_left_for_lines_of_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
