@@ -210,6 +210,8 @@ def states():
     yield 'input-full', saved_state(saved_port(0, typed=much[:1024]))
     yield 'input-too-long', saved_state(saved_port(0, typed=much[:1025]))
     yield 'data-into-the-spill', saved_state(saved_port(2, 1, name=b'data', output=much))
+    yield 'spill-full', saved_state(saved_port(2, 1, name=b'data', spill=much[:1024]))
+    yield 'spill-too-long', saved_state(saved_port(2, 1, name=b'data', spill=much[:1025]))
     yield 'data-too-long', saved_state(saved_port(2, 1, name=b'data', output=much,
                                                   spill=much[:101]))
 

@@ -118,8 +118,9 @@ static const char *judge_bytes(const struct port *port, const struct state_port 
 	if (state_bytes_len(saved, STATE_INPUT) > byte_ring_free(&port->people->input))
 		return "it has more input than there is room for";
 	if (saved->kind == STATE_DATA &&
-	    state_bytes_len(saved, STATE_OUTPUT) + state_bytes_len(saved, STATE_SPILL) >
-	        data_room(port))
+	    (state_bytes_len(saved, STATE_SPILL) > byte_ring_free(port->spill) ||
+	     state_bytes_len(saved, STATE_OUTPUT) + state_bytes_len(saved, STATE_SPILL) >
+	         data_room(port)))
 		return "it has more output than there is room for";
 	return NULL;
 }
@@ -265,13 +266,23 @@ static void load_new_port(struct console *console, struct console_port *port, un
 		handshake_plug(&port->handshake);
 }
 
+/* Whether what the ring of a data port doesn't take finds room in the spill. */
+static bool spill_takes_rest(const struct port *port, const struct state_port *saved, size_t count)
+{
+	return saved->kind != STATE_DATA ||
+	       state_bytes_len(saved, STATE_OUTPUT) - count + state_bytes_len(saved, STATE_SPILL) <=
+	           byte_ring_free(port->spill);
+}
+
 static bool all_room_is_kept(const struct console *console, const struct console_loading *loading)
 {
 	for (unsigned int i = 0; i < loading->state->ports_count; i++) {
 		const struct state_port *saved = &loading->state->ports[i];
+		const struct port *port = &console->ports[saved->id].port;
 
 		if (saved->kind != STATE_GONE &&
-		    !room_is_kept(&console->ports[saved->id].port, loading, i))
+		    !(room_is_kept(port, loading, i) &&
+		      spill_takes_rest(port, saved, loading->ports[i].count)))
 			return false;
 	}
 	return true;
