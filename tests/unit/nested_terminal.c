@@ -7,6 +7,7 @@
  */
 #include "unit.h"
 
+#include "backends/escape_key.h"
 #include "backends/terminal.h"
 #include "nested_fixture.h"
 
@@ -66,8 +67,8 @@ static void close_terminal(void)
 
 #define HINT "\r\n[vhost-user-console: Ctrl-] . ends, Ctrl-] ? shows help]\r\n"
 #define HELP                                                                                       \
-	"\r\n[vhost-user-console: Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows "      \
-	"this]\r\n"
+	"\r\n[vhost-user-console: Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows this; " \
+	"Ctrl-5 is the same key in most terminals]\r\n"
 
 static void expect_text(const char *text)
 {
@@ -158,13 +159,17 @@ static const struct {
     {"\x1d\x1d.", "\x1d.", "", 0},
     {"\x1d\x1d\x1d.", "\x1d", "", 1},
     {"?.", "?.", "", 0},
+    {"\x1b[93;5u.", "", "", 1},
+    {"\x1d\x1b[5;8R.", "\x1b[5;8R", "", 1},
+    {"\x1b[93;5u?", "", HELP, 0},
 };
 
 TEST(escape_commands_in_one_piece_and_key_by_key)
 {
 	for (size_t i = 0; i < 2 * ROWS(commands); i++) {
 		const char *keys = commands[i / 2].keys;
-		bool by_key = i % 2;
+		/* What begins with an ESC comes in one piece. */
+		bool by_key = i % 2 && !strchr(keys, '\x1b');
 
 		set_up();
 		for (const char *at = keys; by_key && *at; at++) {
@@ -307,6 +312,186 @@ TEST(a_terminal_that_takes_nothing_does_not_hold_the_end)
 	tear_down();
 }
 
+/* A sequence that a read ends in is held back: it has its room when it turns out to be none. */
+TEST(what_is_held_back_is_not_lost_when_there_is_no_room)
+{
+	static char keys[1024 + 8], got[1024 + 8];
+	size_t done = 0;
+
+	set_up();
+	memset(keys, 'x', sizeof(keys));
+	memcpy(keys + 1016, "\x1b[93;6A", 8);
+	for (size_t i = 0; i < sizeof(keys); i += 8) {
+		type(keys + i, 8);
+		turn_some(f.loop);
+	}
+	turn_until(f.loop, (done += nested_guest_takes(&f, got + done, 1)) == sizeof(keys));
+	assert_memory_equal(got, keys, sizeof(keys));
+	tear_down();
+}
+
+TEST(another_escape_key_or_none_can_be_chosen)
+{
+	nested_fixture_key = 0x01;
+	open_terminal();
+	nested_fixture_init(&f, slave, slave, 4096, 1024);
+	expect_text("\r\n[vhost-user-console: Ctrl-A . ends, Ctrl-A ? shows help]\r\n");
+	type("\x1d.\x01?", 4);
+	nested_expect_input(&f, "\x1d.", 2);
+	expect_text("\r\n[vhost-user-console: Ctrl-A . ends, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A ? "
+	            "shows this]\r\n");
+	type("\x01.", 2);
+	turn_until(f.loop, f.quits > 0);
+	tear_down();
+
+	nested_fixture_key = ESCAPE_KEY_NONE;
+	open_terminal();
+	nested_fixture_init(&f, slave, slave, 4096, 1024);
+	expect_text("\r\n[vhost-user-console: no escape key; SIGTERM ends this]\r\n");
+	type("\x1d.\x01.", 4);
+	nested_expect_input(&f, "\x1d.\x01.", 4);
+	assert_int_equal(f.quits, 0);
+	nested_fixture_key = ESCAPE_KEY_DEFAULT;
+	tear_down();
+}
+
+#define SWITCHED "\x1b[?1049h\x1b[?1000h\x1b[?2004h\x1b[?25l\x1b[>1uvim"
+#define BACK     "\x1b[?25h\x1b[?1000l\x1b[?2004l\x1b[<u\x1b[?1049l\x1b[0m"
+#define AGAIN    "\x1b[?1049h\x1b[>1u\x1b[?25l\x1b[?1000h\x1b[?2004h"
+
+static void guest_writes_text(const char *text)
+{
+	backend_guest_writes(&f, text, strlen(text));
+}
+
+TEST(what_the_guest_has_switched_is_taken_back_at_the_end)
+{
+	set_up();
+	guest_writes_text(SWITCHED);
+	expect_text(SWITCHED);
+	f.backend->ops->stop(f.backend);
+	turn_until(f.loop, !f.backend);
+	expect_text(BACK);
+	tear_down();
+}
+
+TEST(nothing_is_written_at_the_end_if_nothing_was_switched)
+{
+	set_up();
+	guest_writes_text("text\r\n\x1b[1mbold\x1b[m\x1b[?2004h\x1b[?2004l");
+	expect_text("text\r\n\x1b[1mbold\x1b[m\x1b[?2004h\x1b[?2004l");
+	f.backend->ops->stop(f.backend);
+	turn_until(f.loop, !f.backend);
+	expect_text("");
+	tear_down();
+}
+
+TEST(what_the_guest_has_switched_is_taken_back_while_suspended)
+{
+	set_up();
+	guest_writes_text(SWITCHED);
+	expect_text(SWITCHED);
+	for (unsigned int i = 0; i < 3; i++) {
+		f.backend->ops->suspend(f.backend);
+		f.backend->ops->suspend(f.backend);
+		expect_text(BACK);
+		f.backend->ops->resume(f.backend);
+		f.backend->ops->resume(f.backend);
+		expect_text(AGAIN);
+	}
+	f.backend->ops->stop(f.backend);
+	turn_until(f.loop, !f.backend);
+	expect_text(BACK);
+	tear_down();
+}
+
+/* Reads what there is until the terminal has got to `text`, which ends it. */
+static void expect_in_the_end(const char *text)
+{
+	static char bytes[1 << 20];
+	size_t len = strlen(text), done = 0;
+
+	while (f.backend || done < len || memcmp(bytes + done - len, text, len) != 0) {
+		ssize_t n = read(master, bytes + done, sizeof(bytes) - done);
+
+		done += n > 0 ? (size_t)n : 0;
+		if (f.backend)
+			turning_step(f.loop, UINT64_MAX, "");
+		else if (n < 0)
+			break;
+	}
+	assert_true(done >= len);
+	assert_memory_equal(bytes + done - len, text, len);
+}
+
+TEST(it_is_taken_back_behind_what_the_terminal_was_slow_to_take)
+{
+	static char text[4096];
+
+	set_up();
+	guest_writes_text(SWITCHED);
+	expect_text(SWITCHED);
+	memset(text, 'x', sizeof(text));
+	for (unsigned int i = 0; i < 20; i++) {
+		backend_guest_writes(&f, text, sizeof(text));
+		turn_some(f.loop);
+	}
+	f.backend->ops->stop(f.backend);
+	expect_in_the_end(BACK);
+	tear_down();
+}
+
+/* What was never sent has switched nothing. */
+TEST(only_what_the_terminal_got_counts)
+{
+	static char text[4096];
+
+	set_up();
+	memset(text, 'x', sizeof(text));
+	for (unsigned int i = 0; i < 20; i++) {
+		backend_guest_writes(&f, text, sizeof(text));
+		turn_some(f.loop);
+	}
+	guest_writes_text("\x1b[?1000h");
+	turn_some(f.loop);
+	f.backend->ops->stop(f.backend);
+	expect_in_the_end("x");
+	tear_down();
+}
+
+TEST(a_terminal_that_takes_nothing_at_all_ends_it_still)
+{
+	static char bytes[4096];
+
+	set_up();
+	guest_writes_text("\x1b[?1000h");
+	expect_text("\x1b[?1000h");
+	for (unsigned int i = 0; i < 20; i++) {
+		backend_guest_writes(&f, bytes, sizeof(bytes));
+		turn_some(f.loop);
+	}
+	f.backend->ops->suspend(f.backend);
+	f.backend->ops->resume(f.backend);
+	f.backend->ops->stop(f.backend);
+	turn_until(f.loop, !f.backend);
+	tear_down();
+}
+
+TEST(a_second_stop_does_not_wait)
+{
+	static char bytes[4096];
+
+	set_up();
+	for (unsigned int i = 0; i < 20; i++) {
+		backend_guest_writes(&f, bytes, sizeof(bytes));
+		turn_some(f.loop);
+	}
+	f.backend->ops->stop(f.backend);
+	f.backend->ops->stop(f.backend);
+	turn_until(f.loop, !f.backend);
+	tear_down();
+}
+
 /* Ways out in a child: the terminal is looked at by its parent. */
 
 static void leave_by_exit(void)
@@ -324,6 +509,14 @@ static void leave_by_trap(void)
 	raise(SIGTRAP);
 }
 
+static void expect_read(const char *text)
+{
+	char bytes[256] = {0};
+
+	assert_true(read(master, bytes, sizeof(bytes) - 1) >= 0);
+	assert_string_equal(bytes, text);
+}
+
 TEST(the_terminal_is_restored_at_exit_and_at_a_crash)
 {
 	static void (*const ways[])(void) = {leave_by_exit, leave_by_abort, leave_by_trap};
@@ -338,12 +531,16 @@ TEST(the_terminal_is_restored_at_exit_and_at_a_crash)
 		if (child == 0) {
 			if (terminal_enter_raw(slave) < 0 || !is_raw())
 				_exit(1);
+			fcntl(slave, F_SETFL, O_NONBLOCK);
+			terminal_show(slave);
+			terminal_sent(SWITCHED, sizeof(SWITCHED) - 1);
 			ways[i]();
 			_exit(2);
 		}
 		assert_int_equal(waitpid(child, &status, 0), child);
 		if (!is_as_before())
 			fail_msg("way %zu: the terminal is left raw, status %#x", i, status);
+		expect_read(BACK);
 		/* It still ends as it would have. */
 		if (i == 0)
 			assert_int_equal(WEXITSTATUS(status), 3);
@@ -405,6 +602,15 @@ static int run(void)
 	    UNIT(what_was_changed_while_suspended_is_what_is_restored),
 	    UNIT(the_hangup_of_the_terminal_ends_the_program),
 	    UNIT(a_terminal_that_takes_nothing_does_not_hold_the_end),
+	    UNIT(what_is_held_back_is_not_lost_when_there_is_no_room),
+	    UNIT(another_escape_key_or_none_can_be_chosen),
+	    UNIT(what_the_guest_has_switched_is_taken_back_at_the_end),
+	    UNIT(nothing_is_written_at_the_end_if_nothing_was_switched),
+	    UNIT(what_the_guest_has_switched_is_taken_back_while_suspended),
+	    UNIT(it_is_taken_back_behind_what_the_terminal_was_slow_to_take),
+	    UNIT(only_what_the_terminal_got_counts),
+	    UNIT(a_terminal_that_takes_nothing_at_all_ends_it_still),
+	    UNIT(a_second_stop_does_not_wait),
 	    UNIT(the_terminal_is_restored_at_exit_and_at_a_crash),
 	    UNIT(in_the_background_the_terminal_is_left_alone),
 	    UNIT(entering_and_leaving_twice_does_no_harm),
