@@ -195,7 +195,8 @@ static bool asks(const struct sequence *sequence, enum sequence_part part, uint8
 
 void replay_init(struct replay *replay, uint64_t from, uint64_t until)
 {
-	*replay = (struct replay){.until = until, .kept_to = from, .go_on_at = from};
+	*replay =
+	    (struct replay){.until = until, .kept_to = from, .go_on_at = from, .begun = from};
 	sequence_init(&replay->sequence, true);
 }
 
@@ -212,20 +213,26 @@ static bool is_undecided(const struct sequence *sequence)
 	       (sequence->state == SEQUENCE_TEXT || sequence->len <= REPLAY_QUESTION_MAX);
 }
 
-/* Looks on from go_on_at up to `limit`, or to the first question. */
+/*
+ * Looks on from go_on_at up to `limit`, or to the first question. For one that begins before that
+ * it goes on for REPLAY_QUESTION_MAX.
+ */
 static void look_on(struct replay *replay, const struct byte_ring *ring, uint64_t limit)
 {
 	struct sequence *sequence = &replay->sequence;
-	uint64_t at = replay->go_on_at;
+	uint64_t from = replay->go_on_at, at = from, most = limit + REPLAY_QUESTION_MAX;
 
-	while (at < replay->until && (at < limit || is_undecided(sequence))) {
-		uint8_t byte = byte_at(ring, at++);
+	while (at < replay->until && (at < limit || (at < most && is_undecided(sequence)))) {
+		bool open = sequence_is_open(sequence);
+		uint8_t byte = byte_at(ring, at);
 		enum sequence_part part = SEQUENCE_IS_TEXT;
 
-		if (sequence_is_open(sequence) || !is_plain(byte))
+		replay->begun = open ? replay->begun : at;
+		at++;
+		if (open || !is_plain(byte))
 			part = sequence_step(sequence, byte);
 		if (asks(sequence, part, byte, ring, at)) {
-			replay->kept_to = at - (part == SEQUENCE_IS_TEXT ? 1 : sequence->len);
+			replay->kept_to = MAX(replay->begun, from);
 			replay->go_on_at = at;
 			return;
 		}

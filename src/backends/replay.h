@@ -4,6 +4,9 @@
  * are left out because they ask the terminal for something. Its answer would be typed at the guest
  * long after whoever asked has gone.
  *
+ * A sequence that a question has cut off shows nothing and is left out with it: what comes behind
+ * the question must not complete it.
+ *
  * It reads the ring and changes nothing. Each byte is looked at once, at most REPLAY_QUESTION_MAX
  * more in one go than are wanted. It must not see bytes that came after the terminal.
  */
@@ -25,6 +28,7 @@ struct replay {
 	uint64_t until;    /* bytes from this position on came after the terminal */
 	uint64_t kept_to;  /* those before this position have been looked at, and are no question */
 	uint64_t go_on_at; /* behind the question there, if it is one */
+	uint64_t begun;    /* where what is incomplete began, or the one that it cut off */
 	struct sequence sequence;
 };
 

@@ -161,6 +161,40 @@ TEST(live_output_is_never_touched)
 	}
 }
 
+/* What comes behind a question completes nothing that came before it. */
+TEST(no_question_comes_of_leaving_one_out)
+{
+	static const char *const rows[] = {
+	    "ab\x1b[6\x1b[5nncd", "ab\x1b[6\x1b[1\x1b[5nncd", "ab\x1b]4;1;?\x1b[5n\x07" "cd",
+	    "ab\x1b\x1b[5nZcd", "ab\xc2\x1b[5n\x9b" "6ncd", "ab\xc2\x05\x9b" "6ncd",
+	};
+	static const char *const wanted[] = {"abncd", "abncd", "ab\x07" "cd",
+	                                     "abZcd", "abcd", "abcd"};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		for (size_t piece = 1; piece < 64; piece++) {
+			start(rows[i], strlen(rows[i]), 0);
+			expect(rows[i], replay_all(0, strlen(rows[i]), piece), wanted[i],
+			       strlen(wanted[i]));
+		}
+	}
+}
+
+TEST(what_never_ends_is_looked_at_in_turns)
+{
+	static char text[SIZE];
+	struct replay replay;
+	uint64_t pos = 0;
+
+	for (size_t i = 0; i < SIZE; i += 2)
+		memcpy(text + i, "\x1b[", 2);
+	start(text, SIZE, 0);
+	replay_init(&replay, 0, SIZE);
+	assert_int_equal(replay_next(&replay, &ring, &pos, 100), 100);
+	assert_in_range(replay.go_on_at, 100, 100 + REPLAY_QUESTION_MAX);
+	assert_int_equal(replay_all(0, SIZE, 100), SIZE);
+}
+
 TEST(a_sequence_without_end_is_no_question)
 {
 	static char text[SIZE];
@@ -276,6 +310,8 @@ int main(void)
 	    UNIT(nothing_else_is_changed),
 	    UNIT(all_of_them_together),
 	    UNIT(live_output_is_never_touched),
+	    UNIT(no_question_comes_of_leaving_one_out),
+	    UNIT(what_never_ends_is_looked_at_in_turns),
 	    UNIT(a_sequence_without_end_is_no_question),
 	    UNIT(one_that_was_overtaken_goes_on),
 	    UNIT(it_begins_where_a_terminal_can),
