@@ -127,7 +127,8 @@ static bool is_escape(int key, const struct key_press *press)
 	uint32_t modifiers = press->modifiers;
 
 	if (letter)
-		return modifiers == CONTROL && (types(press, character) || press->code == character - 0x20);
+		return modifiers == CONTROL &&
+		       (types(press, character) || press->code == character - 0x20);
 	return (modifiers & ~SHIFT) == CONTROL &&
 	       (types(press, character) || (digits[key] && press->code == digits[key]) ||
 	        (key == 0 && press->code == ' '));

@@ -47,10 +47,10 @@ struct escape_key {
 	int key; /* its byte, or ESCAPE_KEY_NONE */
 	enum escape_key_state state;
 	struct sequence sequence;
-	unsigned int behind;  /* characters that a report still has behind its sequence */
-	uint8_t dropping;     /* bytes of a character that was a command and isn't complete */
-	bool pasting;         /* in a bracketed paste */
-	bool guest_has_key;   /* the escape key is pressed for the guest */
+	unsigned int behind; /* characters that a report still has behind its sequence */
+	uint8_t dropping;    /* bytes of a character that was a command and isn't complete */
+	bool pasting;        /* in a bracketed paste */
+	bool guest_has_key;  /* the escape key is pressed for the guest */
 	/* Codes of keys that may still be told to be held or let go; 0: none. */
 	uint32_t pressed;   /* the escape key */
 	uint32_t commanded; /* the key that was a command: no event of it is the guest's */

@@ -54,7 +54,7 @@ struct nested {
 	struct loop_timer deaf_timer;
 	struct loop_timer leave;
 	size_t restore_len, restore_done; /* of `out` while restoring */
-	struct window_set windows; /* this one */
+	struct window_set windows;        /* this one */
 	struct window window;
 	struct stage stage;
 	uint8_t in[INPUT_BYTES];

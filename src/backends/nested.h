@@ -5,8 +5,9 @@
  *
  * In a terminal all keys go to the guest but the escape key, which begins a command to this program
  * (backends/escape_key.h). At the end, and while the process is suspended, the terminal is as it
- * was: what the guest's output switched in it is taken back (backends/terminal_modes.h). What can't be sent without waiting goes through a bounded buffer, one write in flight. The open files
- * of standard input and output are shared with others and aren't changed.
+ * was: what the guest's output switched in it is taken back (backends/terminal_modes.h). What can't
+ * be sent without waiting goes through a bounded buffer, one write in flight. The open files of
+ * standard input and output are shared with others and aren't changed.
  */
 #ifndef BACKENDS_NESTED_H
 #define BACKENDS_NESTED_H

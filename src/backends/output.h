@@ -52,7 +52,7 @@ struct reader {
 	bool terminal;        /* see reader_make_terminal() */
 	bool cut;             /* what was before its place is missing, as far as `missed` says */
 	struct replay replay; /* of a terminal */
-	bool blocked; /* it waits until it can send */
+	bool blocked;         /* it waits until it can send */
 	bool lagging;
 	bool patient; /* it never lags: the guest waits for it however long it takes */
 	void (*wake)(struct reader *reader);

@@ -22,28 +22,28 @@ static const struct {
 	uint8_t prefix, middle, final;
 	uint32_t values;
 } questions[] = {
-    {0, 0, 'c', ANY},                /* DA1 */
-    {'>', 0, 'c', ANY},              /* DA2 */
-    {'=', 0, 'c', ANY},              /* DA3 */
-    {0, 0, 'n', BIT(5) | BIT(6)},    /* DSR: status, cursor */
-    {'?', 0, 'n', ANY},              /* DSR of DEC and later ones */
-    {0, '$', 'p', ANY},              /* DECRQM */
-    {'?', '$', 'p', ANY},            /* DECRQM, private modes */
-    {'>', 0, 'q', ANY},              /* XTVERSION */
-    {0, 0, 'x', BIT(0) | BIT(1)},    /* DECREQTPARM */
-    {0, '$', 'u', ANY},              /* DECRQTSR */
-    {0, '&', 'u', ANY},              /* DECRQUPSS */
-    {0, '"', 'v', ANY},              /* DECRQDE */
-    {0, '$', 'w', ANY},              /* DECRQPSR */
-    {0, '*', 'y', ANY},              /* DECRQCRA */
-    {0, '\'', '|', ANY},             /* DECRQLP */
-    {0, '#', '|', ANY},              /* XTREPORTSGR */
-    {0, '#', 'R', ANY},              /* XTREPORTCOLORS */
-    {'?', 0, 'S', ANY},              /* XTSMGRAPHICS */
-    {'?', 0, 'm', ANY},              /* XTQMODKEYS */
-    {'?', 0, 'g', ANY},              /* XTQFMTKEYS */
-    {'?', 0, 'u', ANY},              /* kitty's keyboard flags */
-    {0, 0, 't',                      /* XTWINOPS: reports of the window */
+    {0, 0, 'c', ANY},             /* DA1 */
+    {'>', 0, 'c', ANY},           /* DA2 */
+    {'=', 0, 'c', ANY},           /* DA3 */
+    {0, 0, 'n', BIT(5) | BIT(6)}, /* DSR: status, cursor */
+    {'?', 0, 'n', ANY},           /* DSR of DEC and later ones */
+    {0, '$', 'p', ANY},           /* DECRQM */
+    {'?', '$', 'p', ANY},         /* DECRQM, private modes */
+    {'>', 0, 'q', ANY},           /* XTVERSION */
+    {0, 0, 'x', BIT(0) | BIT(1)}, /* DECREQTPARM */
+    {0, '$', 'u', ANY},           /* DECRQTSR */
+    {0, '&', 'u', ANY},           /* DECRQUPSS */
+    {0, '"', 'v', ANY},           /* DECRQDE */
+    {0, '$', 'w', ANY},           /* DECRQPSR */
+    {0, '*', 'y', ANY},           /* DECRQCRA */
+    {0, '\'', '|', ANY},          /* DECRQLP */
+    {0, '#', '|', ANY},           /* XTREPORTSGR */
+    {0, '#', 'R', ANY},           /* XTREPORTCOLORS */
+    {'?', 0, 'S', ANY},           /* XTSMGRAPHICS */
+    {'?', 0, 'm', ANY},           /* XTQMODKEYS */
+    {'?', 0, 'g', ANY},           /* XTQFMTKEYS */
+    {'?', 0, 'u', ANY},           /* kitty's keyboard flags */
+    {0, 0, 't',                   /* XTWINOPS: reports of the window */
      BIT(11) | BIT(13) | BIT(14) | BIT(15) | BIT(16) | BIT(18) | BIT(19) | BIT(20) | BIT(21)},
 };
 
@@ -100,8 +100,8 @@ static bool has_text(const struct byte_ring *ring, uint64_t from, uint64_t to, c
 /* iTerm2's. */
 static bool iterm_asks(const struct byte_ring *ring, uint64_t from, uint64_t to)
 {
-	static const char *const asks[] = {"ReportCellSize", "ReportVariable=", "RequestUpload=",
-	                                   "Capabilities"};
+	static const char *const asks[] = {"ReportCellSize",
+	                                   "ReportVariable=", "RequestUpload=", "Capabilities"};
 
 	while (from < to && byte_at(ring, from) != ';')
 		from++;
@@ -195,8 +195,7 @@ static bool asks(const struct sequence *sequence, enum sequence_part part, uint8
 
 void replay_init(struct replay *replay, uint64_t from, uint64_t until)
 {
-	*replay =
-	    (struct replay){.until = until, .kept_to = from, .go_on_at = from, .begun = from};
+	*replay = (struct replay){.until = until, .kept_to = from, .go_on_at = from, .begun = from};
 	sequence_init(&replay->sequence, true);
 }
 

@@ -142,8 +142,8 @@ static enum sequence_part step_control(struct sequence *sequence, uint8_t byte)
 static enum sequence_part step_string(struct sequence *sequence, uint8_t byte)
 {
 	unsigned int c1 = follow_text(sequence, byte);
-	bool ends = (byte == SEQUENCE_BEL && sequence->introducer == ']') ||
-	            (c1 > 0 && byte == C1_ST);
+	bool ends =
+	    (byte == SEQUENCE_BEL && sequence->introducer == ']') || (c1 > 0 && byte == C1_ST);
 	bool in_number = sequence->introducer == ']' && sequence->first == 0;
 
 	if (ends)

@@ -27,10 +27,10 @@
 #define SEQUENCE_VALUE_MAX 0x1fffffu
 
 enum sequence_state {
-	SEQUENCE_TEXT,          /* outside: `utf8_left` tells whether in the middle of a character */
-	SEQUENCE_ESCAPE,        /* behind ESC */
-	SEQUENCE_CONTROL,       /* in CSI ..., or in what a DCS has in front of its string */
-	SEQUENCE_STRING,        /* in OSC, DCS, APC, PM or SOS, which ST ends, and OSC BEL as well */
+	SEQUENCE_TEXT,    /* outside: `utf8_left` tells whether in the middle of a character */
+	SEQUENCE_ESCAPE,  /* behind ESC */
+	SEQUENCE_CONTROL, /* in CSI ..., or in what a DCS has in front of its string */
+	SEQUENCE_STRING,  /* in OSC, DCS, APC, PM or SOS, which ST ends, and OSC BEL as well */
 	SEQUENCE_STRING_ESCAPE, /* behind an ESC in a string: ST, or the string is given up */
 };
 
@@ -43,13 +43,13 @@ enum sequence_part {
 
 struct sequence {
 	enum sequence_state state;
-	bool c1;            /* bytes 0x80 to 0x9f are control codes, too (C1) */
-	uint8_t utf8_first; /* of the character at hand, the first byte */
-	uint8_t utf8_left;  /* and how many bytes it still lacks */
-	uint8_t introducer; /* what stands behind ESC: [ ] P _ ^ X; 0: an escape sequence */
-	uint8_t prefix;     /* < = > or ? in front of the numbers, or 0 */
-	uint8_t middle;     /* the last byte of 0x20 to 0x2f, or 0 */
-	uint8_t final;      /* of an escape or control sequence, or of a DCS's head */
+	bool c1;             /* bytes 0x80 to 0x9f are control codes, too (C1) */
+	uint8_t utf8_first;  /* of the character at hand, the first byte */
+	uint8_t utf8_left;   /* and how many bytes it still lacks */
+	uint8_t introducer;  /* what stands behind ESC: [ ] P _ ^ X; 0: an escape sequence */
+	uint8_t prefix;      /* < = > or ? in front of the numbers, or 0 */
+	uint8_t middle;      /* the last byte of 0x20 to 0x2f, or 0 */
+	uint8_t final;       /* of an escape or control sequence, or of a DCS's head */
 	uint8_t first, last; /* bytes of a string's text behind its number; 0: none yet */
 	bool enquiry;        /* it had an ENQ in it, which is obeyed */
 	uint64_t len;        /* bytes of the sequence so far */

@@ -17,7 +17,7 @@ static struct {
 	struct termios before;
 	volatile sig_atomic_t raw;
 	bool guarded;
-	bool lent; /* the process is suspended, or goes on in the background */
+	bool lent;    /* the process is suspended, or goes on in the background */
 	int shown_in; /* where the guest's output goes; -1: in no terminal */
 	struct terminal_modes modes;
 } the_terminal = {.shown_in = -1};

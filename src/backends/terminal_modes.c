@@ -25,15 +25,15 @@ static const struct {
 	uint16_t number;
 	bool by_default;
 } known[] = {
-    {1, false},    {MODE_ANSI, true}, {3, false},    {4, false},    {5, false},
-    {MODE_ORIGIN, false}, {7, true},  {8, true},     {9, false},    {12, false},
-    {25, true},    {40, false},       {45, false},   {66, false},   {67, false},
-    {69, false},   {80, false},       {1000, false}, {1001, false}, {1002, false},
-    {1003, false}, {1004, false},     {1005, false}, {1006, false}, {1007, false},
-    {1015, false}, {1016, false},     {1034, true},  {1035, true},  {1036, true},
-    {1039, true},  {1042, false},     {1043, false}, {1045, false}, {1046, true},
-    {1070, true},  {2004, false},     {2026, false}, {2027, false}, {2031, false},
-    {2048, false}, {5522, false},     {7727, false}, {8452, false},
+    {1, false},           {MODE_ANSI, true}, {3, false},    {4, false},    {5, false},
+    {MODE_ORIGIN, false}, {7, true},         {8, true},     {9, false},    {12, false},
+    {25, true},           {40, false},       {45, false},   {66, false},   {67, false},
+    {69, false},          {80, false},       {1000, false}, {1001, false}, {1002, false},
+    {1003, false},        {1004, false},     {1005, false}, {1006, false}, {1007, false},
+    {1015, false},        {1016, false},     {1034, true},  {1035, true},  {1036, true},
+    {1039, true},         {1042, false},     {1043, false}, {1045, false}, {1046, true},
+    {1070, true},         {2004, false},     {2026, false}, {2027, false}, {2031, false},
+    {2048, false},        {5522, false},     {7727, false}, {8452, false},
 };
 
 _Static_assert(ARRAY_SIZE(known) + TERMINAL_MODES_OTHERS_MAX <= TERMINAL_MODES_PRIVATE_MAX,
@@ -276,11 +276,12 @@ static void take_command(struct terminal_modes *modes)
 	if (sequence->count == 0)
 		return;
 	if (number == 4 || number == 104)
-		modes->palette = number == 4 ? modes->palette || sets
-		                             : modes->palette && sequence->first != 0;
+		modes->palette =
+		    number == 4 ? modes->palette || sets : modes->palette && sequence->first != 0;
 	else if (number == 5 || number == 105)
-		modes->special_colours = number == 5 ? modes->special_colours || sets
-		                                     : modes->special_colours && sequence->first != 0;
+		modes->special_colours = number == 5
+		                             ? modes->special_colours || sets
+		                             : modes->special_colours && sequence->first != 0;
 	else if (number >= 10 && number <= 19)
 		modes->colours |= sets ? 1u << (number - 10) : 0;
 	else if (number >= 110 && number <= 119)
@@ -426,9 +427,10 @@ static void put_margins_off(struct writer *writer, const struct terminal_modes *
 		put_if(writer, margins, "\x1b[r");
 		return;
 	}
-	put_if(writer, margins, "\x1b"
-	                        "7\x1b[r\x1b"
-	                        "8");
+	put_if(writer, margins,
+	       "\x1b"
+	       "7\x1b[r\x1b"
+	       "8");
 }
 
 static void put_colours_off(struct writer *writer, const struct terminal_modes *modes)

@@ -43,13 +43,13 @@ struct terminal_modes {
 	unsigned int count;
 	uint32_t screen; /* the private mode that has the alternate screen on: 47, 1047, 1049; 0 */
 	struct terminal_keyboard keyboards[2]; /* of the main and of the alternate screen */
-	uint32_t modify[8];    /* modifyOtherKeys (4) and its like */
-	uint32_t modify_set;   /* bit i: modify[i] was set */
-	uint32_t cursor_shape; /* DECSCUSR; 0: the default */
-	uint32_t top, bottom;  /* the margins; 0, 0: the whole screen */
-	uint32_t colours;      /* bit i: OSC 10 + i has set one */
-	uint8_t charset;       /* that of G0; 'B': as it was */
-	uint8_t shift;         /* the control code or the final that has shifted to G1 to G3, or 0 */
+	uint32_t modify[8];                    /* modifyOtherKeys (4) and its like */
+	uint32_t modify_set;                   /* bit i: modify[i] was set */
+	uint32_t cursor_shape;                 /* DECSCUSR; 0: the default */
+	uint32_t top, bottom;                  /* the margins; 0, 0: the whole screen */
+	uint32_t colours;                      /* bit i: OSC 10 + i has set one */
+	uint8_t charset;                       /* that of G0; 'B': as it was */
+	uint8_t shift; /* the control code or the final that has shifted to G1 to G3, or 0 */
 	bool keypad;
 	bool insert, locked, echo, newline; /* by SM and RM */
 	bool attributes, palette, special_colours, link, not_utf8, c1_replies;

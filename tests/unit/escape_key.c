@@ -246,10 +246,11 @@ TEST(keys_are_read_as_people_write_them)
 		int key;
 		const char *name;
 	} keys[] = {
-	    {"^]", 0x1d, "Ctrl-]"}, {"^A", 0x01, "Ctrl-A"},  {"^a", 0x01, "Ctrl-A"},
+	    {"^]", 0x1d, "Ctrl-]"}, {"^A", 0x01, "Ctrl-A"},   {"^a", 0x01, "Ctrl-A"},
 	    {"^@", 0x00, "Ctrl-@"}, {"^\\", 0x1c, "Ctrl-\\"}, {"^_", 0x1f, "Ctrl-_"},
 	};
-	static const char *const wrong[] = {"", "^", "^[", "^1", "^AA", "]", "A", "^?", "None", "\x1d"};
+	static const char *const wrong[] = {"",  "^", "^[", "^1",   "^AA",
+	                                    "]", "A", "^?", "None", "\x1d"};
 	char name[ESCAPE_KEY_NAME_MAX];
 	int key = 99;
 

@@ -67,8 +67,7 @@ TEST(who_comes_late_is_not_asked_again_and_who_is_there_is)
 	early = network_connect(0);
 	turn_until(f.loop, network_daemon_end(early) >= 0);
 	guest_writes_text("boot\r\n\x1b[6n\x1b[c\x1b]11;?\x1b\\\x1b[18t\x05login: ");
-	network_expect_text(&f, early,
-	                    "boot\r\n\x1b[6n\x1b[c\x1b]11;?\x1b\\\x1b[18t\x05login: ");
+	network_expect_text(&f, early, "boot\r\n\x1b[6n\x1b[c\x1b]11;?\x1b\\\x1b[18t\x05login: ");
 	late = network_connect(0);
 	network_expect_text(&f, late, "boot\r\nlogin: ");
 	guest_writes_text("\x1b[6n# ");

@@ -54,31 +54,127 @@ static size_t replay_all(uint64_t pos, uint64_t until, size_t piece)
 
 /* Questions of all kinds. */
 static const char *const questions[] = {
-    "\x05", "\x1b\x05[5n", "\x1bZ", "\x9a", "\xc2\x9a",
-    "\x1b[5n", "\x1b[6n", "\x9b" "6n", "\xc2\x9b" "6n", "\x1b[?6n", "\x1b[?15n", "\x1b[?996n",
-    "\x1b[c", "\x1b[0c", "\x1b[>c", "\x1b[>0c", "\x1b[=c", "\x1b[?1049$p", "\x1b[4$p",
-    "\x1b[>q", "\x1b[>0q", "\x1b[x", "\x1b[1x", "\x1b[?u", "\x1b[14t", "\x1b[15t", "\x1b[16t",
-    "\x1b[18t", "\x1b[19t", "\x1b[20t", "\x1b[21t", "\x1b[14;2t", "\x1b[11t", "\x1b[13t",
-    "\x1b[1$w", "\x1b[1;2;1;1;2;2*y", "\x1b['|", "\x1b[?1;1;0S", "\x1b[?4m", "\x1b[\r6n",
-    "\x1bP$qm" ST, "\x1bP+q544e" ST, "\x90$qm\x9c", "\x1bP+Q" ST,
-    "\x1b]4;1;?" ST, "\x1b]4;0;?;1;?;2;?\x07", "\x1b]10;?\x07", "\x1b]11;?" ST, "\x1b]12;?\x07",
-    "\x1b]11;?\x9c", "\x9d" "11;?\x07", "\x1b]11;?\xc2\x9c",
-    "\x1b]19;?\x07", "\x1b]52;c;?\x07", "\x1b]52;;?" ST, "\x1b]50;?\x07", "\x1b]5;0;?\x07",
-    "\x1b]21;foreground=?;cursor=?" ST, "\x1b]22;?__current__" ST, "\x1b]99;i=1:p=?;" ST,
-    "\x1b]60" ST, "\x1b]1337;ReportCellSize" ST, "\x1b]1337;ReportVariable=x" ST,
-    "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA" ST, "\x1b_Ga=q;AAAA" ST,
+    "\x05",
+    "\x1b\x05[5n",
+    "\x1bZ",
+    "\x9a",
+    "\xc2\x9a",
+    "\x1b[5n",
+    "\x1b[6n",
+    "\x9b"
+    "6n",
+    "\xc2\x9b"
+    "6n",
+    "\x1b[?6n",
+    "\x1b[?15n",
+    "\x1b[?996n",
+    "\x1b[c",
+    "\x1b[0c",
+    "\x1b[>c",
+    "\x1b[>0c",
+    "\x1b[=c",
+    "\x1b[?1049$p",
+    "\x1b[4$p",
+    "\x1b[>q",
+    "\x1b[>0q",
+    "\x1b[x",
+    "\x1b[1x",
+    "\x1b[?u",
+    "\x1b[14t",
+    "\x1b[15t",
+    "\x1b[16t",
+    "\x1b[18t",
+    "\x1b[19t",
+    "\x1b[20t",
+    "\x1b[21t",
+    "\x1b[14;2t",
+    "\x1b[11t",
+    "\x1b[13t",
+    "\x1b[1$w",
+    "\x1b[1;2;1;1;2;2*y",
+    "\x1b['|",
+    "\x1b[?1;1;0S",
+    "\x1b[?4m",
+    "\x1b[\r6n",
+    "\x1bP$qm" ST,
+    "\x1bP+q544e" ST,
+    "\x90$qm\x9c",
+    "\x1bP+Q" ST,
+    "\x1b]4;1;?" ST,
+    "\x1b]4;0;?;1;?;2;?\x07",
+    "\x1b]10;?\x07",
+    "\x1b]11;?" ST,
+    "\x1b]12;?\x07",
+    "\x1b]11;?\x9c",
+    "\x9d"
+    "11;?\x07",
+    "\x1b]11;?\xc2\x9c",
+    "\x1b]19;?\x07",
+    "\x1b]52;c;?\x07",
+    "\x1b]52;;?" ST,
+    "\x1b]50;?\x07",
+    "\x1b]5;0;?\x07",
+    "\x1b]21;foreground=?;cursor=?" ST,
+    "\x1b]22;?__current__" ST,
+    "\x1b]99;i=1:p=?;" ST,
+    "\x1b]60" ST,
+    "\x1b]1337;ReportCellSize" ST,
+    "\x1b]1337;ReportVariable=x" ST,
+    "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA" ST,
+    "\x1b_Ga=q;AAAA" ST,
 };
 
 /* What looks like a question and isn't, or is what a terminal shows. */
 static const char *const others[] = {
-    "text\r\n", "\xc3\x9b" "6n", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\x1b[m", "\x1b[6m", "\x1b[0n",
-    "\x1b[3n", "\x1b[>4n", "\x1b[?25h", "\x1b[?1c", "\x1b[!p", "\x1b[2 q", "\x1b[22;0t",
-    "\x1b[23;0t", "\x1b[8;24;80t", "\x1b[u", "\x1b[>1u", "\x1b[<u", "\x1b[=1u", "\x1b[2x",
-    "\x1b[5S", "\x1b[>4;2m", "\x1b" "7", "\x1b(B", "\x1b#8", "\x1b[?1049h", "\x1b[6\x18n",
-    "\x1b]0;what? [6n ;?\x07", "\x1b]2;?" ST, "\x1b]8;;http://x/?a=?" ST, "\x1b]10;red\x07",
-    "\x1b]4;1;rgb:00/00/00" ST, "\x1b]52;c;AAAA" ST, "\x1b]104\x07", "\x1b]1337;SetMark" ST,
-    "\x1b]7;file:///a?;?" ST, "\x1bPq#0;2;0;0;0~~$-" ST, "\x1b_Ga=T,f=24,t=d;qq==a=q" ST,
-    "\x1b_x,a=q;" ST, "\x1b^pm?" ST, "\x1bX?\x05" ST, "\x1b]0;\x05\x07", "[6n", "6n", "\x07", "Z",
+    "text\r\n",
+    "\xc3\x9b"
+    "6n",
+    "\xe2\x82\xac",
+    "\xf0\x9f\x98\x80",
+    "\x1b[m",
+    "\x1b[6m",
+    "\x1b[0n",
+    "\x1b[3n",
+    "\x1b[>4n",
+    "\x1b[?25h",
+    "\x1b[?1c",
+    "\x1b[!p",
+    "\x1b[2 q",
+    "\x1b[22;0t",
+    "\x1b[23;0t",
+    "\x1b[8;24;80t",
+    "\x1b[u",
+    "\x1b[>1u",
+    "\x1b[<u",
+    "\x1b[=1u",
+    "\x1b[2x",
+    "\x1b[5S",
+    "\x1b[>4;2m",
+    "\x1b"
+    "7",
+    "\x1b(B",
+    "\x1b#8",
+    "\x1b[?1049h",
+    "\x1b[6\x18n",
+    "\x1b]0;what? [6n ;?\x07",
+    "\x1b]2;?" ST,
+    "\x1b]8;;http://x/?a=?" ST,
+    "\x1b]10;red\x07",
+    "\x1b]4;1;rgb:00/00/00" ST,
+    "\x1b]52;c;AAAA" ST,
+    "\x1b]104\x07",
+    "\x1b]1337;SetMark" ST,
+    "\x1b]7;file:///a?;?" ST,
+    "\x1bPq#0;2;0;0;0~~$-" ST,
+    "\x1b_Ga=T,f=24,t=d;qq==a=q" ST,
+    "\x1b_x,a=q;" ST,
+    "\x1b^pm?" ST,
+    "\x1bX?\x05" ST,
+    "\x1b]0;\x05\x07",
+    "[6n",
+    "6n",
+    "\x07",
+    "Z",
 };
 
 static void expect(const char *what, size_t len, const char *wanted, size_t wanted_len)
@@ -119,7 +215,8 @@ TEST(nothing_else_is_changed)
 
 		for (size_t piece = 1; piece < 64; piece++) {
 			start(others[i], len, SIZE - 3);
-			expect(others[i], replay_all(SIZE - 3, SIZE - 3 + len, piece), others[i], len);
+			expect(others[i], replay_all(SIZE - 3, SIZE - 3 + len, piece), others[i],
+			       len);
 		}
 	}
 }
@@ -149,7 +246,8 @@ TEST(live_output_is_never_touched)
 	for (size_t i = 0; i < ROWS(questions); i++) {
 		char text[256], wanted[256];
 		size_t question = strlen(questions[i]);
-		size_t len = (size_t)snprintf(text, sizeof(text), "%s%s", questions[i], questions[i]);
+		size_t len =
+		    (size_t)snprintf(text, sizeof(text), "%s%s", questions[i], questions[i]);
 
 		for (size_t until = 0; until <= len; until++) {
 			size_t left_out = until == len ? len : until >= question ? question : 0;
@@ -165,11 +263,23 @@ TEST(live_output_is_never_touched)
 TEST(no_question_comes_of_leaving_one_out)
 {
 	static const char *const rows[] = {
-	    "ab\x1b[6\x1b[5nncd", "ab\x1b[6\x1b[1\x1b[5nncd", "ab\x1b]4;1;?\x1b[5n\x07" "cd",
-	    "ab\x1b\x1b[5nZcd", "ab\xc2\x1b[5n\x9b" "6ncd", "ab\xc2\x05\x9b" "6ncd",
+	    "ab\x1b[6\x1b[5nncd",
+	    "ab\x1b[6\x1b[1\x1b[5nncd",
+	    "ab\x1b]4;1;?\x1b[5n\x07"
+	    "cd",
+	    "ab\x1b\x1b[5nZcd",
+	    "ab\xc2\x1b[5n\x9b"
+	    "6ncd",
+	    "ab\xc2\x05\x9b"
+	    "6ncd",
 	};
-	static const char *const wanted[] = {"abncd", "abncd", "ab\x07" "cd",
-	                                     "abZcd", "abcd", "abcd"};
+	static const char *const wanted[] = {"abncd",
+	                                     "abncd",
+	                                     "ab\x07"
+	                                     "cd",
+	                                     "abZcd",
+	                                     "abcd",
+	                                     "abcd"};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		for (size_t piece = 1; piece < 64; piece++) {
@@ -246,9 +356,15 @@ static const struct {
     {"10%\r20%\r30%", 4},
     {"title" ST "prompt", 7},
     /* Nothing of these: behind what can be a rest. */
-    {"\x82\xac" "abc", 2},
-    {"\x80\x80\x80" "abc", 3},
-    {"\xe2\x82\xac" "abc", 0},
+    {"\x82\xac"
+     "abc",
+     2},
+    {"\x80\x80\x80"
+     "abc",
+     3},
+    {"\xe2\x82\xac"
+     "abc",
+     0},
     {"38;5;1mabc", 7},
     {"[38;5;1mabc", 8},
     {"mabc", 1},
@@ -261,8 +377,9 @@ TEST(it_begins_where_a_terminal_can)
 		for (uint64_t pos = SIZE - 32; pos <= SIZE; pos++) {
 			start(beginnings[i].bytes, strlen(beginnings[i].bytes), pos);
 			if (replay_find_beginning(&ring, pos) != pos + beginnings[i].begins)
-				fail_msg("row %zu: at %llu", i,
-				         (unsigned long long)(replay_find_beginning(&ring, pos) - pos));
+				fail_msg(
+				    "row %zu: at %llu", i,
+				    (unsigned long long)(replay_find_beginning(&ring, pos) - pos));
 		}
 	}
 }
@@ -270,8 +387,9 @@ TEST(it_begins_where_a_terminal_can)
 /* Every cut of a text with all kinds of sequences begins outside of them. */
 TEST(no_cut_begins_within_something)
 {
-	static const char text[] = "\xe2\x82\xac\x1b[38;5;1mred\x1b[0m\x1b]0;title\x07$ \xc3\xa9t\xc3\xa9 "
-	                           "\x1bP1;2|x" ST "\x1b(B.\x1b[2 q";
+	static const char text[] =
+	    "\xe2\x82\xac\x1b[38;5;1mred\x1b[0m\x1b]0;title\x07$ \xc3\xa9t\xc3\xa9 "
+	    "\x1bP1;2|x" ST "\x1b(B.\x1b[2 q";
 	size_t len = sizeof(text) - 1;
 
 	for (uint64_t cut = 0; cut < len; cut++) {

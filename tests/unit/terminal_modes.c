@@ -107,7 +107,9 @@ static const struct {
     {"\x1b]8;;http://a/" ST "a\x1b]8;;" ST, ""},
     {"\x1b]0;title\x07", ""},
     /* The guest's own resets. */
-    {"\x1b[?1000h\x1b[?1049h\x1b[>1u\x1b=\x1b[1m\x1b[?31337h\x1b" "c", ""},
+    {"\x1b[?1000h\x1b[?1049h\x1b[>1u\x1b=\x1b[1m\x1b[?31337h\x1b"
+     "c",
+     ""},
     {"\x1b[?1h\x1b[?25l\x1b[4h\x1b=\x1b[1m\x1b[2;3r\x1b(0\x0e\x1b[!p", ""},
     {"\x1b[?1000h\x1b[!p", "\x1b[?1000l"},
     /* What is open is ended first. */
@@ -123,7 +125,9 @@ static const struct {
     {"\xc2\x9b?1000h", "\x1b[?1000l"},
     {"\xc3\x9b?1000h", ""},
     {"\x1b[?10\r00h", "\x1b[?1000l"},
-    {"\x1b[?10\x18""00h", ""},
+    {"\x1b[?10\x18"
+     "00h",
+     ""},
     {"\x1b[?10\x1b[?1006h", "\x1b[?1006l"},
     {"\x1b[1000h", ""},
     {"\x1b[>1000h", ""},
@@ -169,7 +173,6 @@ TEST(what_takes_back_takes_all_back)
 		take_back();
 		terminal_modes_sent(&modes, bytes, strlen(bytes));
 		take_back();
-		/* Margins and screens have something behind them that doesn't matter. */
 		assert_string_equal(bytes, "");
 	}
 }
@@ -202,7 +205,8 @@ TEST(all_that_can_be_followed_fits)
 		char text[32];
 
 		terminal_modes_sent(&modes, text,
-		                    (size_t)snprintf(text, sizeof(text), "\x1b[?%uh\x1b[?%ul\x1b[?%uh",
+		                    (size_t)snprintf(text, sizeof(text),
+		                                     "\x1b[?%uh\x1b[?%ul\x1b[?%uh",
 		                                     2000000 + number % 97, number, number));
 	}
 	for (unsigned int number = 0; number < 20; number++) {
@@ -214,7 +218,8 @@ TEST(all_that_can_be_followed_fits)
 		                                     "\x1b]%u;x\x07\x1b[%uh",
 		                                     number, number, number));
 	}
-	terminal_modes_sent(&modes, "\x1b[12l\x1b[?25l\x1b[?7l\x1b[?8l\x1b[?1049h\x1b[9999999;9999999r", 49);
+	terminal_modes_sent(
+	    &modes, "\x1b[12l\x1b[?25l\x1b[?7l\x1b[?8l\x1b[?1049h\x1b[9999999;9999999r", 49);
 	assert_in_range(strlen(take_back()), 1, TERMINAL_MODES_BYTES_MAX - 1);
 	assert_non_null(strstr(bytes, "\x1b[?1003l"));
 	assert_non_null(strstr(bytes, "\x1b[?2048l"));
