@@ -143,6 +143,32 @@ def telnet():
         yield f'{name}-for-data', b'\x62' + content
 
 
+def terminal():
+    """What a guest prints and what a terminal sends, in pieces of each length."""
+    st = b'\x1b\\'
+    rows = {
+        'text': b'login: \xe2\x82\xac\r\n\x1b[1mbold\x1b[m\x1b(0lqk\x1b(B\x0e\x0f',
+        'keys': b'a\x1d?\x1d\x1d\x1b[93;5u?\x1b[93;5:1u\x1b[93;5:3u\x1b[46;1:1u\x1b[27;5;93~.',
+        'alternate-keys': b'\x1b[1098::93;5u\x1b[47:63;2;63u\x1b[57442;5u\x1b[57442;1:3u',
+        'reports': b'\x1d\x1b[5;8R\x1b[?64;1c\x1b[M !!\x1b[<0;1;1M\x1bOP\x1b[[A\x1b[I.',
+        'paste': b'\x1d\x1b[200~a.\x1d.\x1b[201~.',
+        'modes': b'\x1b[?1049;1000;1006;2004h\x1b[?25l\x1b[?6h\x1b[4h\x1b[12l\x1b=\x1b[2;5r\x1b[5 q',
+        'keyboards': b'\x1b[>1u\x1b[?1049h\x1b[>5u\x1b[=3;2u\x1b[<9u\x1b[>4;2m\x1b[>4m',
+        'colours': b'\x1b]4;1;red\x07\x1b]11;#000' + st + b'\x1b]104\x07\x1b]8;;http://a?b' + st,
+        'resets': b'\x1b[?1000h\x1bc\x1b[?1h\x1b[!p\x1b[?2l\x1b<\x1b%@\x1b G',
+        'questions': b'\x1b[6n\x1b[c\x1b[>c\x1b[18t\x1b[?u\x05\x1bZ\x1b[?1$p',
+        'questions-in-strings': b'\x1b]11;?' + st + b'\x1bP$qm' + st + b'\x1bP+q544e' + st +
+                                b'\x1b_Ga=q;' + st + b'\x1b]1337;ReportCellSize\x07\x1b]52;c;?\x07',
+        'no-questions': b'\x1b]0;?\x07\x1b[>4n\x1b[?1c\x1b[22;0t\x1bPq#0' + st + b'\x1b_Ga=T;' + st,
+        'eight-bits': b'\x9b6n\xc2\x9b6n\x9d11;?\x9c\x9a\x90$qm\x9c\xc3\x9b6n',
+        'cut-off': b'\x1b[6\x1b[5nn\x1b]0;x\x1b[6n\x1b[6\x18n\x1b[\xc3\xa9\x1b]2;x',
+        'endless': b'\x1b]4;?' + b'x' * 2000 + b'\x1b[' + b'1;' * 100,
+    }
+    for name, content in rows.items():
+        yield name, b'\x3f' + content
+        yield f'{name}-in-pieces', b'\0' + content
+
+
 def saved_state(*ports, version=1, driver=5, stopped_at=7, more=0):
     content = b''.join(ports)
     return struct.pack('<8sIHHIIQ', b'vhostcon', version, driver, stopped_at, len(ports), 0,
@@ -222,6 +248,8 @@ def seeds():
             yield f'virtq/{name}', ring.bytes()
     for name, content in telnet():
         yield f'telnet/{name}', content
+    for name, content in terminal():
+        yield f'terminal/{name}', content
     for group in (refused_states, states):
         for name, content in group():
             yield f'state/{name}', content

@@ -4,8 +4,8 @@
  * replay_main.c. It leaves everything as it found it: the next input must not notice the one
  * before.
  *
- * Targets: request, session (with the console's control messages), virtq, telnet, state (saved
- * device state).
+ * Targets: request, session (with the console's control messages), virtq, telnet, terminal, state
+ * (saved device state).
  */
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H

@@ -135,6 +135,11 @@ static bool set_access(struct settings *settings, const char *value)
 	return values_access(value, &settings->access);
 }
 
+static bool set_escape_key(struct settings *settings, const char *value)
+{
+	return escape_key_parse(value, &settings->escape_key);
+}
+
 static bool set_uds_path(struct settings *settings, const char *value)
 {
 	return values_path(value, &settings->uds_path);
@@ -238,6 +243,8 @@ static const struct option_type option_types[] = {
      "what telnet's BREAK is to the guest; sysrq: byte 0x0f [ignore]", .set = set_telnet_break},
     {"access", 0, "WHO", VALUES_ACCESS_TAKES,
      "who of several clients may write; data ports: single [shared]", .set = set_access},
+    {"escape-key", 'e', "KEY", ESCAPE_KEY_TAKES,
+     "key that begins a command in the nested backend; or none [^]]", .set = set_escape_key},
     {"uds-path", 0, "PATH", VALUES_PATH_TAKES,
      "Unix socket for clients; the guest's number is appended", .set = set_uds_path},
     {"pty", 0, "PATH", VALUES_PATH_TAKES,
@@ -451,6 +458,7 @@ enum options_result options_parse(int argc, char **argv, struct config *ret_conf
 	    .client_mode = 0600,
 	    .client_group = (gid_t)-1,
 	    .listen_address = "127.0.0.1",
+	    .escape_key = ESCAPE_KEY_DEFAULT,
 	    .history = 256 * 1024,
 	};
 	char error[SETTINGS_ERROR_MAX];

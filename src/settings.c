@@ -96,6 +96,7 @@ static bool make_defaults(const struct settings *settings, struct port_config *r
 		    .tcp_port = settings->tcp_port,
 		    .protocol = settings->protocol,
 		    .access = settings->access,
+		    .escape_key = settings->escape_key,
 		    .mode = settings->client_mode,
 		    .group = settings->client_group,
 		},

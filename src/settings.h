@@ -30,6 +30,7 @@ struct settings {
 	uint16_t tcp_port;
 	struct client_protocol protocol;
 	enum access access;
+	int escape_key;
 	const char *uds_path; /* or NULL */
 	const char *pty_path; /* or NULL */
 	const char *log_file; /* or NULL */

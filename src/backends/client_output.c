@@ -191,6 +191,7 @@ void client_output_init(struct client *client)
 	client->reader.queued = queued;
 	if (client->set->port->data)
 		reader_make_patient(&client->reader);
+	reader_make_terminal(&client->reader, byte_ring_head(&client->set->port->output));
 	stage_init(&client->lines, &client->reader, client->line_bytes, sizeof(client->line_bytes));
 	client->stage = &client->lines;
 	loop_room_init(&client->room, &client->scope, on_room);

@@ -10,8 +10,7 @@
 static int new_nested(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
                       const struct backend_place *place)
 {
-	(void)place;
-	return nested_new(ret_backend, loop, port);
+	return nested_new(ret_backend, loop, port, place->escape_key);
 }
 
 static int new_network(struct backend **ret_backend, struct loop *loop, struct backend_port *port,

@@ -6,6 +6,7 @@
 #define BACKENDS_KINDS_H
 
 #include "backends/client.h"
+#include "backends/escape_key.h"
 #include "base/log.h"
 #include "loop/loop.h"
 
@@ -21,6 +22,7 @@ struct backend_place {
 	enum access access;
 	char *uds_path;
 	char *pty_path;
+	int escape_key; /* a control character, or ESCAPE_KEY_NONE */
 	mode_t mode;
 	gid_t group; /* (gid_t)-1: as it comes */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/nested.h"
 
+#include "backends/escape_key.h"
 #include "backends/stage.h"
 #include "backends/terminal.h"
 #include "backends/window.h"
@@ -25,12 +26,19 @@
 /* How long the guest may take no input before keys are read that there is no room for. */
 #define DEAF_MS 2000
 
-/* Ctrl-], as in telnet and virsh. */
-#define ESCAPE 0x1d
+/* How long the terminal may take to be told what the guest's modes were switched from. */
+#define LEAVE_MS 1000
+
+enum nested_state {
+	NESTED_SERVING,
+	NESTED_LEAVING,   /* it is stopped, and what was on its way still is */
+	NESTED_RESTORING, /* what takes the guest's modes back is on its way */
+};
 
 struct nested {
 	struct backend backend;
 	struct loop_scope scope;
+	enum nested_state state;
 	struct reader reader;
 	struct loop_op readable, read;
 	struct loop_op writable, write;
@@ -38,17 +46,22 @@ struct nested {
 	struct loop_task flush;
 	int in_fd, out_fd;
 	bool terminal; /* standard input is one */
+	bool shown;    /* standard output is one */
 	bool input_ended;
-	bool escaped;   /* the last key was Ctrl-] */
+	struct escape_key escape;
 	bool deaf;      /* the guest takes no input, and hasn't for a while */
 	uint64_t taken; /* what it had taken when that was last looked at */
 	struct loop_timer deaf_timer;
-	struct window_set windows; /* this one */
+	struct loop_timer leave;
+	size_t restore_len, restore_done; /* of `out` while restoring */
+	struct window_set windows;        /* this one */
 	struct window window;
 	struct stage stage;
 	uint8_t in[INPUT_BYTES];
 	uint8_t out[OUTPUT_BYTES];
 };
+
+_Static_assert(OUTPUT_BYTES >= TERMINAL_MODES_BYTES_MAX, "it fits while restoring");
 
 static struct nested *nested_of(struct backend *backend)
 {
@@ -57,7 +70,7 @@ static struct nested *nested_of(struct backend *backend)
 
 static bool is_closing(const struct nested *nested)
 {
-	return nested->scope.closing;
+	return nested->state != NESTED_SERVING || nested->scope.closing;
 }
 
 static void quit(struct nested *nested, bool failed)
@@ -99,15 +112,72 @@ static void on_flush(struct loop_task *task)
 	reader_set_blocked(&nested->reader, true);
 }
 
+/* The end: the guest's modes are taken back, if the terminal takes that within LEAVE_MS. */
+
+static void write_restoring(struct nested *nested)
+{
+	loop_arm_write(&nested->write, nested->out_fd, nested->out + nested->restore_done,
+	               nested->restore_len - nested->restore_done);
+}
+
+/* What is left in the stage isn't sent. */
+static void restore(struct nested *nested)
+{
+	nested->state = NESTED_RESTORING;
+	nested->restore_len = terminal_take_back((char *)nested->out);
+	if (nested->restore_len > 0)
+		write_restoring(nested);
+	else
+		loop_scope_close(&nested->scope);
+}
+
+static void go_on_leaving(struct nested *nested, int32_t res)
+{
+	if (nested->state == NESTED_LEAVING)
+		restore(nested);
+	else if (res == -EAGAIN)
+		loop_arm_poll(&nested->writable, nested->out_fd, POLLOUT);
+	else if (loop_is_shortage(res))
+		loop_arm_again(&nested->write);
+	else if ((res > 0 || res == -EINTR) && nested->restore_done < nested->restore_len)
+		write_restoring(nested);
+	else
+		loop_scope_close(&nested->scope);
+}
+
+static void on_leave(struct loop_op *op, int32_t res)
+{
+	struct nested *nested = container_of(op, struct nested, leave.op);
+
+	(void)res;
+	loop_scope_close(&nested->scope);
+}
+
+/* The terminal has taken so much of what was on its way. */
+static void take_written(struct nested *nested, size_t len)
+{
+	void *bytes = nested->out + nested->restore_done;
+
+	if (nested->state != NESTED_RESTORING)
+		stage_rest(&nested->stage, &bytes);
+	terminal_sent(bytes, len);
+	if (nested->state == NESTED_RESTORING)
+		nested->restore_done += len;
+	else
+		stage_delivered(&nested->stage, len);
+}
+
 static void on_written(struct loop_op *op, int32_t res)
 {
 	struct nested *nested = container_of(op, struct nested, write);
 
 	reader_set_blocked(&nested->reader, res == -EAGAIN);
-	stage_delivered(&nested->stage, (size_t)MAX(res, 0));
-	if (is_closing(nested))
+	take_written(nested, (size_t)MAX(res, 0));
+	if (nested->scope.closing)
 		return;
-	if (res == -EAGAIN) {
+	if (is_closing(nested)) {
+		go_on_leaving(nested, res);
+	} else if (res == -EAGAIN) {
 		loop_arm_poll(&nested->writable, nested->out_fd, POLLOUT);
 	} else if (res == -ENOMEM) {
 		loop_arm_again(op);
@@ -128,7 +198,14 @@ static void on_writable(struct loop_op *op, int32_t res)
 
 	(void)res;
 	reader_set_blocked(&nested->reader, false);
-	wake_nested(&nested->reader);
+	if (nested->scope.closing)
+		return;
+	if (nested->state == NESTED_RESTORING)
+		write_restoring(nested);
+	else if (nested->state == NESTED_LEAVING)
+		restore(nested);
+	else
+		wake_nested(&nested->reader);
 }
 
 static void on_closed(struct loop_op *op, int32_t res)
@@ -142,15 +219,25 @@ static void on_closed(struct loop_op *op, int32_t res)
 
 /* Input. */
 
+/* What is read and what is held back of it may all be the guest's. */
+static size_t input_room(const struct nested *nested)
+{
+	size_t room = byte_ring_free(&nested->backend.port->input);
+
+	return room - MIN(room, escape_key_held(&nested->escape));
+}
+
 /*
  * A terminal is read also when there is no room, once the guest has taken nothing for DEAF_MS: the
  * person must be able to end this. Until then what is pasted waits in the terminal.
  */
 static void arm_input(struct nested *nested)
 {
-	bool room = byte_ring_free(&nested->backend.port->input) > 0;
+	bool room = input_room(nested) > 0;
 	bool background = nested->terminal && !terminal_is_raw();
 
+	if (is_closing(nested))
+		return;
 	if (room)
 		nested->deaf = false;
 	else if (nested->terminal && !nested->deaf && !nested->deaf_timer.op.armed)
@@ -175,7 +262,7 @@ static void on_deaf(struct loop_op *op, int32_t res)
 
 static void read_input(struct nested *nested)
 {
-	size_t room = byte_ring_free(&nested->backend.port->input);
+	size_t room = input_room(nested);
 
 	if (nested->deaf)
 		room = sizeof(nested->in);
@@ -194,35 +281,52 @@ static void on_readable(struct loop_op *op, int32_t res)
 		read_input(nested);
 }
 
-static void do_command(struct nested *nested, uint8_t key)
+static void show_help(struct nested *nested)
 {
-	if (key == '.')
+	char name[ESCAPE_KEY_NAME_MAX], text[NOTICE_BYTES];
+
+	escape_key_name(nested->escape.key, name);
+	snprintf(text, sizeof(text), "%s . ends, %s %s sends %s, %s ? shows this%s", name, name,
+	         name, name, name,
+	         nested->escape.key == ESCAPE_KEY_DEFAULT
+	             ? "; Ctrl-5 is the same key in most terminals"
+	             : "");
+	notify(nested, text);
+}
+
+static void do_command(struct nested *nested, enum escape_command command)
+{
+	if (command == ESCAPE_END)
 		quit(nested, false);
-	else
-		notify(nested, "Ctrl-] . ends, Ctrl-] Ctrl-] sends Ctrl-], Ctrl-] ? shows this");
+	else if (command == ESCAPE_HELP)
+		show_help(nested);
+}
+
+/* Returns how many bytes there was no room for. */
+static size_t give_guest(struct nested *nested, const uint8_t *bytes, size_t len)
+{
+	struct byte_ring *input = &nested->backend.port->input;
+	size_t fits = MIN(len, byte_ring_free(input));
+
+	byte_ring_put(input, bytes, fits);
+	return len - fits;
 }
 
 /* Gives the guest the keys, without those that are commands. */
 static void take_keys(struct nested *nested, size_t len)
 {
-	struct byte_ring *input = &nested->backend.port->input;
-	size_t dropped = 0;
+	uint8_t bytes[ESCAPE_KEY_HELD_MAX];
+	size_t n, dropped = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		uint8_t key = nested->in[i];
+		enum escape_command command;
 
-		if (key == ESCAPE && !nested->escaped) {
-			nested->escaped = true;
-			continue;
-		}
-		if (nested->escaped && key != ESCAPE)
-			do_command(nested, key);
-		else if (byte_ring_free(input) > 0)
-			byte_ring_put(input, &key, 1);
-		else
-			dropped++;
-		nested->escaped = false;
+		n = escape_key_take(&nested->escape, nested->in[i], bytes, &command);
+		dropped += give_guest(nested, bytes, n);
+		do_command(nested, command);
 	}
+	n = escape_key_pause(&nested->escape, bytes);
+	dropped += give_guest(nested, bytes, n);
 	if (dropped > 0)
 		notify(nested, "the guest takes no input; keys were dropped");
 }
@@ -290,6 +394,7 @@ static void on_drained(struct loop_scope *scope)
 	struct nested *nested = container_of(scope, struct nested, scope);
 	struct backend_device *device = nested->backend.port->device;
 
+	terminal_show(-1);
 	terminal_leave_raw();
 	if (nested->terminal)
 		fputc('\n', stderr);
@@ -302,8 +407,18 @@ static void on_drained(struct loop_scope *scope)
 
 static void nested_stop(struct backend *backend)
 {
-	loop_task_cancel(&nested_of(backend)->flush);
-	loop_scope_close(&nested_of(backend)->scope);
+	struct nested *nested = nested_of(backend);
+
+	loop_task_cancel(&nested->flush);
+	if (!nested->shown || is_closing(nested)) {
+		loop_scope_close(&nested->scope);
+		return;
+	}
+	nested->state = NESTED_LEAVING;
+	reader_abandon(&nested->reader);
+	loop_timer_arm(&nested->leave, LEAVE_MS);
+	if (!nested->write.armed && !nested->writable.armed)
+		restore(nested);
 }
 
 static void nested_resize(struct backend *backend)
@@ -313,7 +428,11 @@ static void nested_resize(struct backend *backend)
 
 static void nested_suspend(struct backend *backend)
 {
-	(void)backend;
+	struct nested *nested = nested_of(backend);
+	void *bytes;
+	size_t len = stage_rest(&nested->stage, &bytes);
+
+	terminal_lend(bytes, nested->write.armed ? len : 0);
 	terminal_leave_raw();
 }
 
@@ -323,6 +442,7 @@ static void nested_resume(struct backend *backend)
 
 	if (nested->terminal)
 		terminal_enter_raw(nested->in_fd);
+	terminal_have_again();
 	look_at_window(nested);
 	arm_input(nested);
 }
@@ -362,6 +482,7 @@ static int open_both(struct nested *nested)
 	nested->terminal = isatty(STDIN_FILENO);
 	nested->in_fd = open_own(STDIN_FILENO, O_RDONLY);
 	nested->out_fd = open_own(STDOUT_FILENO, O_WRONLY);
+	nested->shown = nested->out_fd >= 0 && isatty(nested->out_fd);
 	if (nested->in_fd >= 0 && nested->out_fd >= 0)
 		return nested->terminal ? terminal_enter_raw(nested->in_fd) : 0;
 	return nested->in_fd < 0 ? nested->in_fd : nested->out_fd;
@@ -376,17 +497,32 @@ static void init_ops(struct nested *nested, struct loop *loop, struct backend_po
 	loop_op_init(&nested->write, &nested->scope, on_written);
 	loop_op_init(&nested->closed, &nested->scope, on_closed);
 	loop_timer_init(&nested->deaf_timer, &nested->scope, on_deaf);
+	loop_timer_init(&nested->leave, &nested->scope, on_leave);
 	loop_task_init(&nested->flush, on_flush);
 	reader_init(&nested->reader, output_of(port), wake_nested);
 	if (port->data)
 		reader_make_patient(&nested->reader);
+	if (nested->shown)
+		reader_make_terminal(&nested->reader, byte_ring_head(&port->output));
 	stage_init(&nested->stage, &nested->reader, nested->out, sizeof(nested->out));
 	window_set_init(&nested->windows, port);
 	window_init(&nested->window);
 	window_let_count(&nested->windows, &nested->window, true);
 }
 
-int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port)
+static void greet(struct nested *nested)
+{
+	char name[ESCAPE_KEY_NAME_MAX], text[NOTICE_BYTES] = "no escape key; SIGTERM ends this";
+
+	if (nested->escape.key != ESCAPE_KEY_NONE) {
+		escape_key_name(nested->escape.key, name);
+		snprintf(text, sizeof(text), "%s . ends, %s ? shows help", name, name);
+	}
+	notify(nested, text);
+}
+
+int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_port *port,
+               int escape_key)
 {
 	struct nested *nested = calloc(1, sizeof(*nested));
 	int r;
@@ -404,10 +540,13 @@ int nested_new(struct backend **ret_backend, struct loop *loop, struct backend_p
 		return r;
 	}
 	init_ops(nested, loop, port);
+	escape_key_init(&nested->escape, escape_key);
+	if (nested->shown)
+		terminal_show(nested->out_fd);
 	loop_arm_poll(&nested->closed, nested->out_fd, 0);
 	arm_input(nested);
 	if (nested->terminal)
-		notify(nested, "Ctrl-] . ends, Ctrl-] ? shows help");
+		greet(nested);
 	*ret_backend = &nested->backend;
 	return 0;
 }

@@ -34,6 +34,7 @@ static void catch_up(struct reader *reader)
 	if (reader->pos < tail) {
 		reader->missed += tail - reader->pos;
 		reader->pos = tail;
+		reader->cut = true;
 	}
 }
 
@@ -288,6 +289,27 @@ void reader_make_patient(struct reader *reader)
 	reader->begins_by = byte_ring_head(ring_of(reader->output));
 }
 
+void reader_make_terminal(struct reader *reader, uint64_t came_at)
+{
+	if (reader->output->port.data)
+		return;
+	reader->terminal = true;
+	replay_init(&reader->replay, reader->pos, came_at);
+}
+
+/* Before it is told of a gap, which it goes on behind: what is left out for that is in it. */
+static void find_beginning(struct reader *reader)
+{
+	uint64_t pos;
+
+	if (!reader->cut || !reader->terminal)
+		return;
+	pos = replay_find_beginning(ring_of(reader->output), reader->pos);
+	reader->missed += pos - reader->pos;
+	reader->pos = pos;
+	reader->cut = false;
+}
+
 /* What was still on its way to another one when it came may be delivered by now. */
 static void begin(struct reader *reader)
 {
@@ -331,6 +353,7 @@ size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap)
 bool reader_has_gap(struct reader *reader)
 {
 	catch_up(reader);
+	find_beginning(reader);
 	return reader->missed > 0;
 }
 
@@ -339,17 +362,37 @@ uint64_t reader_take_gap(struct reader *reader)
 	uint64_t gap;
 
 	catch_up(reader);
+	find_beginning(reader);
 	gap = reader->missed;
 	reader->missed = 0;
 	/* Those for whom a data port loses nothing get the guest's bytes and no others. */
 	return reader->patient && reader->output->port.data ? 0 : gap;
 }
 
+/* It has passed bytes that aren't for it, and nothing is sent that would tell of the progress. */
+static void passed(struct reader *reader)
+{
+	if (reader_pending(reader) > 0)
+		reader->wake(reader);
+	else
+		reader->lagging = false;
+	release_if_room(reader->output);
+}
+
 unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2])
 {
+	unsigned int n;
+	uint64_t pos;
+
 	catch_up(reader);
 	begin(reader);
-	return byte_ring_spans(ring_of(reader->output), reader->pos, len, ret_spans);
+	pos = reader->pos;
+	if (reader->terminal)
+		len = replay_next(&reader->replay, ring_of(reader->output), &reader->pos, len);
+	n = byte_ring_spans(ring_of(reader->output), reader->pos, len, ret_spans);
+	if (n == 0 && reader->pos > pos)
+		passed(reader);
+	return n;
 }
 
 void reader_sending(struct reader *reader)
@@ -368,6 +411,7 @@ void reader_sent(struct reader *reader, size_t len)
 		uint64_t twice = MIN(sent_to, reader->pos) - reader->sending_from;
 
 		reader->missed -= MIN(reader->missed, twice);
+		reader->cut = reader->missed > 0;
 		len -= (size_t)twice;
 	}
 	reader->sending = false;

@@ -16,6 +16,7 @@
 #define BACKENDS_OUTPUT_H
 
 #include "backends/backend.h"
+#include "backends/replay.h"
 #include "base/list.h"
 #include "loop/loop.h"
 
@@ -48,7 +49,10 @@ struct reader {
 	uint64_t in_a_row;     /* bytes that it has taken since it last stopped for long */
 	size_t buffered;       /* bytes that it has taken and not delivered yet */
 	bool sending;
-	bool blocked; /* it waits until it can send */
+	bool terminal;        /* see reader_make_terminal() */
+	bool cut;             /* what was before its place is missing, as far as `missed` says */
+	struct replay replay; /* of a terminal */
+	bool blocked;         /* it waits until it can send */
 	bool lagging;
 	bool patient; /* it never lags: the guest waits for it however long it takes */
 	void (*wake)(struct reader *reader);
@@ -94,6 +98,14 @@ void reader_deinit(struct reader *reader);
  */
 void reader_make_patient(struct reader *reader);
 
+/*
+ * Its bytes go to a terminal, which came when the output was at position `came_at`. It begins, and
+ * after a gap goes on, where a terminal can, and what was there before it came asks it nothing
+ * (backends/replay.h); what comes later is left as it is. Not for a data port, whose bytes are the
+ * guest's alone, nor for a log.
+ */
+void reader_make_terminal(struct reader *reader, uint64_t came_at);
+
 /* It won't read any more, though what it was sending may still be on its way. */
 void reader_abandon(struct reader *reader);
 
@@ -120,7 +132,11 @@ bool reader_has_news(const struct reader *reader);
 #define OUTPUT_GATHER_BYTES (16u * 1024)
 void reader_flush(struct reader *reader, struct loop_task *flush);
 
-/* Up to `len` of the bytes to read next, in one or two pieces. Returns the number of pieces. */
+/*
+ * Up to `len` of the bytes to read next, in one or two pieces. Returns the number of pieces; 0 if
+ * there are none or, of a terminal's, none of those looked at are for it: then it has passed them,
+ * and is woken if there are more.
+ */
 unsigned int reader_spans(struct reader *reader, size_t len, struct iovec ret_spans[2]);
 
 /* The bytes of reader_spans() are on their way, and stay where they are until reader_sent(). */

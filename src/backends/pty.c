@@ -29,6 +29,7 @@ struct pty {
 	struct loop_timer settling;
 	struct loop_task flush;
 	uint64_t since;     /* when somebody came */
+	uint64_t came_at;   /* and where the output was then */
 	bool joined;        /* somebody is sent output: the reader is there */
 	bool begin_again;   /* when the write in flight is done */
 	bool drained;       /* nobody has it open, and all that they typed is read */
@@ -94,6 +95,7 @@ static void begin_output(struct pty *pty)
 	reader_init(&pty->reader, output_of(pty->backend.port), wake_pty);
 	if (pty->backend.port->data)
 		reader_make_patient(&pty->reader);
+	reader_make_terminal(&pty->reader, pty->came_at);
 	stage_init(&pty->stage, &pty->reader, pty->out, sizeof(pty->out));
 	pty->joined = true;
 	wake_pty(&pty->reader);
@@ -192,6 +194,7 @@ static void somebody_comes(struct pty *pty)
 	set_attended(pty, true);
 	pty->to_be_checked = true;
 	pty->since = loop_now_ms(pty->scope.loop);
+	pty->came_at = byte_ring_head(&pty->backend.port->output);
 	log_debug("%s: %s has been opened", pty->backend.port->name, pty->device.link_name);
 	if (!pty->hangup.armed)
 		loop_arm_poll(&pty->hangup, pty->device.master, 0);

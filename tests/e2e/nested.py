@@ -33,6 +33,12 @@ class Terminal:
         wait('the terminal is raw', lambda: self.tmux.settings() != self.before)
         return pid
 
+    def modes(self):
+        """Whether the alternate screen, the mouse's reports, application cursor keys are on."""
+        return self.tmux.command(
+            'display-message', '-p',
+            '#{alternate_on} #{mouse_standard_flag} #{keypad_cursor_flag}').strip()
+
     def ended(self, pid, status=0):
         """The shell is back, as it was."""
         wait('the daemon ends', lambda: not exists(pid))
@@ -45,6 +51,7 @@ class Terminal:
         if status == 0:
             check(not os.path.lexists(self.sockets[0]), 'the socket is still there')
         check_equal(self.tmux.settings(), self.before, 'the terminal\'s settings after')
+        check_equal(self.modes(), '0 0 0', 'the terminal\'s modes after')
 
 
 def nested(case):
@@ -88,14 +95,22 @@ def nested(case):
     tmux.type('helped', 'Enter')
     tmux.expect(r'^helped$', count=2)
 
+    # The guest's own modes, in which it asks the terminal nothing, either.
+    tmux.type('', 'C-c')
+    tmux.type(r"printf '\033[?1049h\033[?1000h\033[?1h'; echo cat $((80 + 2)); cat", 'Enter')
+    tmux.expect(r'^cat 82$')
+    check_equal(terminal.modes(), '1 1 1', 'the modes that the guest has switched')
+
     # Stopped by another, the terminal is the shell's; gone on, it is ours.
     raw = tmux.settings()
     os.kill(pid, signal.SIGTSTP)
     wait('the daemon is stopped', lambda: process_state(pid) == 'T')
     tmux.expect(r'Stopped')
     check_equal(tmux.settings(), terminal.before, 'the terminal\'s settings while stopped')
+    check_equal(terminal.modes(), '0 0 0', 'the terminal\'s modes while stopped')
     tmux.type('fg', 'Enter')
     wait('the terminal is raw again', lambda: tmux.settings() == raw)
+    wait('the guest\'s modes are back', lambda: terminal.modes() == '1 1 1')
     tmux.type('resumed', 'Enter')
     tmux.expect(r'^resumed$', count=2)
 

@@ -35,7 +35,7 @@ def from_help(text):
     found = {}
     for letter, name, value, rest in re.findall(
             r"^  (?:-(\w), |    )--([a-z-]+)(?:=(\S+))? +(.*)$", text, re.MULTILINE):
-        default = re.search(r"\[([^]]+)\]$", rest)
+        default = re.search(r"\[([^[]+)\]$", rest)
         found[name] = Option(name, letter or None, value or None,
                              default and first_clause(default[1]))
     return found
@@ -45,7 +45,7 @@ def manual_default(text):
     """Of an item's text: "The default is X." or "X (the default)"."""
     text = re.sub(r"^\.(Cm|Ar|Dv) ", "", text, flags=re.MULTILINE)
     text = re.sub(r"^\.Fl -", "--", text, flags=re.MULTILINE).replace("\n", " ")
-    text = re.sub(r" ([;,.])", r"\1", text)
+    text = re.sub(r" ([;,.])", r"\1", text).replace("\\(rB", "]")
     told = re.search(r"(\S+) \(the default\b|The default is (.*)", text)
     return told and first_clause(told[1] or told[2])
 

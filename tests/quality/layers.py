@@ -34,6 +34,10 @@ ROOMS = [
     ("virtqueue/virtq", "virtq"),
     ("console/", "console"),
     ("backends/backend", "backend.h"),
+    ("backends/escape_key", "terminal text"),
+    ("backends/replay", "terminal text"),
+    ("backends/sequence", "terminal text"),
+    ("backends/terminal_modes", "terminal text"),
     ("backends/", "backends"),
     ("control/listing", "control text"),
     ("control/request", "control text"),
@@ -66,7 +70,8 @@ MAY = {
     "channel": {"base", "wire", "request", "session", "loop"},
     "backend.h": {"base"},
     "console": {"base", "gmem", "virtq", "backend.h"},
-    "backends": {"base", "loop", "backend.h"},
+    "terminal text": {"base"},
+    "backends": {"base", "loop", "backend.h", "terminal text"},
     "control text": {"base"},
     "control": {"base", "loop", "control text"},
     "config": {"base", "backends"},
@@ -78,7 +83,8 @@ MAY = {
     "main": {"base", "config", "daemon", "options"},
 }
 
-PURE = {"wire", "gmem", "virtq", "request", "session", "console", "backend.h", "control text"}
+PURE = {"wire", "gmem", "virtq", "request", "session", "console", "backend.h", "control text",
+        "terminal text"}
 LOOP_ONLY = re.compile(r"^(liburing(/.*)?\.h|linux/io_uring\.h|sys/epoll\.h)$")
 # Libraries that one file knows.
 ONE_FILE = {"libtelnet.h": "backends/telnet_codec.c"}

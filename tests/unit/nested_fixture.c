@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "nested_fixture.h"
 
+#include "backends/escape_key.h"
 #include "backends/nested.h"
 
 #include <fcntl.h>
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+int nested_fixture_key = ESCAPE_KEY_DEFAULT;
 
 /* The test's own, while the backend has other files in their place. */
 static int saved_in, saved_out;
@@ -23,7 +26,7 @@ void nested_fixture_init(struct backend_fixture *f, int in, int out, size_t outp
 	dup2(in, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	backend_fixture_init(f, output_bytes, input_bytes);
-	if (nested_new(&f->backend, f->loop, &f->output.port) < 0)
+	if (nested_new(&f->backend, f->loop, &f->output.port, nested_fixture_key) < 0)
 		support_die("no nested backend");
 }
 

@@ -8,6 +8,9 @@
 
 #include "backend_fixture.h"
 
+/* What the backend is given as its escape key. */
+extern int nested_fixture_key;
+
 /* Copies `in` and `out` to be standard input and output. Sizes are powers of two. */
 void nested_fixture_init(struct backend_fixture *f, int in, int out, size_t output_bytes,
                          size_t input_bytes);

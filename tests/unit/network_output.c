@@ -45,10 +45,84 @@ TEST(who_comes_late_gets_what_is_kept_and_is_told_of_the_rest)
 	network_fixture_init(&f, 4096, 1024);
 	network_guest_writes(&f, 0, 10000);
 	client = network_connect(0);
-	network_expect_text(&f, client, "\r\n[vhost-user-console: 5904 bytes skipped]\r\n");
-	network_expect(&f, client, 5904, 4096);
+	network_expect_text(&f, client, "\r\n[vhost-user-console: 5907 bytes skipped]\r\n");
+	network_expect(&f, client, 5907, 4093);
 	network_guest_writes(&f, 10000, 10);
 	network_expect(&f, client, 10000, 10);
+	close(client);
+	tear_down();
+}
+
+static void guest_writes_text(const char *text)
+{
+	backend_guest_writes(&f, text, strlen(text));
+}
+
+/* The terminal's answer would be typed at the guest. */
+TEST(who_comes_late_is_not_asked_again_and_who_is_there_is)
+{
+	int early, late;
+
+	network_fixture_init(&f, 4096, 1024);
+	early = network_connect(0);
+	turn_until(f.loop, network_daemon_end(early) >= 0);
+	guest_writes_text("boot\r\n\x1b[6n\x1b[c\x1b]11;?\x1b\\\x1b[18t\x05login: ");
+	network_expect_text(&f, early, "boot\r\n\x1b[6n\x1b[c\x1b]11;?\x1b\\\x1b[18t\x05login: ");
+	late = network_connect(0);
+	network_expect_text(&f, late, "boot\r\nlogin: ");
+	guest_writes_text("\x1b[6n# ");
+	network_expect_text(&f, late, "\x1b[6n# ");
+	network_expect_text(&f, early, "\x1b[6n# ");
+	close(early);
+	close(late);
+	tear_down();
+}
+
+/* The half of it that came later is live. */
+TEST(a_question_that_is_not_complete_when_a_client_comes_is_live)
+{
+	int client;
+
+	network_fixture_init(&f, 4096, 1024);
+	guest_writes_text("# \x1b[5n\x1b[6");
+	client = network_connect(0);
+	network_expect_text(&f, client, "# \x1b[6");
+	guest_writes_text("n");
+	network_expect_text(&f, client, "n");
+	close(client);
+	tear_down();
+}
+
+/* However many: they are passed in turns, and the rest comes. */
+TEST(who_comes_late_to_questions_only_gets_what_is_behind_them)
+{
+	int client;
+
+	network_fixture_init(&f, 1 << 20, 1024);
+	for (unsigned int i = 0; i < (1 << 20) / 4 - 1; i++)
+		guest_writes_text("\x1b[6n");
+	guest_writes_text("# ");
+	client = network_connect(0);
+	network_expect_text(&f, client, "# ");
+	guest_writes_text("live");
+	network_expect_text(&f, client, "live");
+	close(client);
+	tear_down();
+}
+
+TEST(who_comes_late_begins_with_a_line)
+{
+	static char text[4096];
+	int client;
+
+	network_fixture_init(&f, 4096, 1024);
+	guest_writes_text("the first line, of which the end is left\r\n");
+	memset(text, 'x', 4095);
+	memcpy(text + 4095 - 7, "\r\n$ ls\r", 8);
+	guest_writes_text("second\r\n");
+	backend_guest_writes(&f, text, 4096 - 20);
+	client = network_connect(0);
+	network_expect_text(&f, client, "\r\n[vhost-user-console: 42 bytes skipped]\r\nsecond\r\n");
 	close(client);
 	tear_down();
 }
@@ -65,8 +139,8 @@ TEST(a_late_client_loses_nothing_of_what_is_kept_when_it_comes)
 	/* Until it is there the oldest bytes go; from then on it holds the guest. */
 	turn_until(f.loop, network_daemon_end(client) >= 0);
 	pos += network_guest_writes(&f, pos, 3000);
-	network_expect_text(&f, client, "\r\n[vhost-user-console: 5904 bytes skipped]\r\n");
-	network_expect(&f, client, 5904, (size_t)(pos - 5904));
+	network_expect_text(&f, client, "\r\n[vhost-user-console: 5907 bytes skipped]\r\n");
+	network_expect(&f, client, 5907, (size_t)(pos - 5907));
 	close(client);
 	tear_down();
 }
@@ -372,6 +446,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(what_was_kept_comes_first_then_what_is_live),
 	    UNIT(who_comes_late_gets_what_is_kept_and_is_told_of_the_rest),
+	    UNIT(who_comes_late_is_not_asked_again_and_who_is_there_is),
+	    UNIT(a_question_that_is_not_complete_when_a_client_comes_is_live),
+	    UNIT(who_comes_late_to_questions_only_gets_what_is_behind_them),
+	    UNIT(who_comes_late_begins_with_a_line),
 	    UNIT(a_late_client_loses_nothing_of_what_is_kept_when_it_comes),
 	    UNIT(every_client_sees_all_of_the_output),
 	    UNIT(a_client_that_reads_later_gets_everything_the_ring_holds),

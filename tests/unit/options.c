@@ -342,6 +342,7 @@ static const struct {
     {"-s /s --log-file=", P "--log-file=: takes a path\n"},
     {"-s /s --tcp-protocol=ssh", P "--tcp-protocol=ssh: takes raw or telnet\n"},
     {"-s /s --telnet-break=x", P "--telnet-break=x: takes ignore or sysrq\n"},
+    {"-s /s --escape-key=^[", P "--escape-key=^[: takes ^ and a character of @A-Z\\]^_, or none\n"},
     {"-s /s --resize-order=rows", P "--resize-order=rows: takes cols-rows or rows-cols\n"},
     {"-s /s --control-socket=", P "--control-socket=: takes a path\n"},
     {"-s /s --max-ports=0", P "--max-ports=0: " PORTS},
@@ -454,6 +455,7 @@ TEST(help_names_every_option_and_backend)
 	    "network",
 	    "--tcp-protocol=",
 	    "--telnet-break=",
+	    "--escape-key=",
 	    "--access=",
 	    "--uds-path=",
 	    "--log-file=",
@@ -482,6 +484,26 @@ TEST(help_names_every_option_and_backend)
 			if (!strstr(out, parts[k]))
 				fail_msg("help doesn't tell of %s", parts[k]);
 		}
+	}
+}
+
+TEST(the_escape_key_is_a_control_character_or_none)
+{
+	static const struct {
+		const char *line;
+		int key;
+	} rows[] = {
+	    {"-s /s", 0x1d},
+	    {"-s /s --escape-key=^A", 0x01},
+	    {"-s /s -e^t", 0x14},
+	    {"-s /s -e none", -1},
+	    {"-s /s --port backend=nested --escape-key=^A", 0x01},
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(parse(rows[i].line), OPTIONS_RUN);
+		assert_int_equal(config.guests[0].ports[0].place.escape_key, rows[i].key);
+		options_free(&config);
 	}
 }
 
@@ -551,6 +573,7 @@ int main(void)
 	    UNIT(abbreviations_are_refused_behind_other_arguments_too),
 	    UNIT(a_value_where_none_belongs_is_not_called_an_unknown_option),
 	    UNIT(help_names_every_option_and_backend),
+	    UNIT(the_escape_key_is_a_control_character_or_none),
 	    UNIT(help_fits_a_hundred_columns),
 	    UNIT(the_control_socket_is_one_for_all_guests),
 	    UNIT(the_version_is_one_line),
