@@ -158,6 +158,11 @@ static void on_reset_device(struct session *session)
 	console_reset(&bench_of(session)->console);
 }
 
+static void on_session_began(struct session *session)
+{
+	console_forget_frontend(&bench_of(session)->console);
+}
+
 /* The way of the bytes is the owner's; what a state may be is the target state's. */
 static const char *on_transfer_state(struct session *session, bool load, int fd)
 {
@@ -184,6 +189,7 @@ static const struct session_ops ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .session_began = on_session_began,
     .transfer_state = on_transfer_state,
     .check_state = on_check_state,
 };
@@ -195,7 +201,7 @@ static void bench_init(struct bench *bench)
 	static const struct request_limits limits = {
 	    .vrings = VRINGS,
 	    .vring_size = 1024,
-	    .mapped = 1ull << 40,
+	    .memory = {.regions = GMEM_REGIONS_MAX, .mapped = 1ull << 40},
 	};
 	struct session_place place;
 

@@ -196,7 +196,7 @@ static void init_guest(struct guest *guest, const struct guest_place *place, str
 	struct request_limits limits = {
 	    .vrings = guest->vrings_count,
 	    .vring_size = config->max_queue_size,
-	    .mapped = config->max_mapped,
+	    .memory = {.regions = place->max_regions, .mapped = config->max_mapped},
 	};
 
 	for (unsigned int i = 0; i < config->max_ports; i++) {

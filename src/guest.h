@@ -103,6 +103,7 @@ struct guest_place {
 	uint8_t *record;
 	struct gmem_region *regions; /* as in struct session_place */
 	size_t stride;
+	unsigned int max_regions; /* that may be used of them */
 };
 
 size_t guest_record_size(const struct guest_config *config);

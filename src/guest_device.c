@@ -280,6 +280,14 @@ static void on_reset_device(struct session *session)
 	console_reset(&guest_of(session)->console);
 }
 
+static void on_session_began(struct session *session)
+{
+	struct guest *guest = guest_of(session);
+
+	console_forget_frontend(&guest->console);
+	guest->reach_told = false;
+}
+
 static const char *on_transfer_state(struct session *session, bool load, int fd)
 {
 	return guest_state_transfer(guest_of(session), load, fd);
@@ -310,6 +318,7 @@ const struct session_ops guest_device_ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .session_began = on_session_began,
     .transfer_state = on_transfer_state,
     .check_state = on_check_state,
 };

@@ -42,7 +42,8 @@ struct request_header {
 struct request_limits {
 	unsigned int vrings; /* 1 to 256 */
 	uint32_t vring_size; /* the largest: at most VIRTQ_SIZE_MAX */
-	uint64_t mapped;     /* bytes of memory and log; it is the session that holds to it */
+	/* It is the session that holds to it; its log counts as mapped. */
+	struct gmem_limits memory;
 };
 
 struct request_config {

@@ -49,6 +49,11 @@ struct session_ops {
 	/* The device begins anew; no vring is started. */
 	void (*reset_device)(struct session *session);
 	/*
+	 * A new session has begun on the connection: nothing is known of a driver or of what the
+	 * frontend read or named. No vring is started.
+	 */
+	void (*session_began)(struct session *session);
+	/*
 	 * Save the device's state to fd, or load it from there; no vring runs. Says why not, or
 	 * NULL, and then has taken fd.
 	 */
@@ -73,7 +78,9 @@ struct session_record {
 	uint64_t features;
 	uint64_t protocol_features;
 	bool protocol_features_set;
-	uint32_t regions_count;    /* of those of its session_place */
+	bool used;              /* a vring was started since SET_OWNER */
+	bool memory_was_before; /* SET_OWNER came after all that was told of the memory */
+	uint32_t regions_count; /* of those of its session_place */
 	struct dirty_log_area log; /* of size 0: none */
 	struct session_vring_record vrings[];
 };

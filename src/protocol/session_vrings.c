@@ -115,6 +115,7 @@ static const char *start_vring(struct session *session, unsigned int vring)
 	if (!virtq_start(&session->vrings[vring], &record->addresses, record->size, false))
 		return "a vring that isn't in guest memory";
 	record->started = true;
+	session->record->used = true;
 	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
 	if (!(session->record->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
 		record->enabled = true;

@@ -100,6 +100,15 @@ static void on_reset_device(struct session *session)
 	note(session, "reset", 0, "");
 }
 
+static void on_session_began(struct session *session)
+{
+	for (unsigned int i = 0; i < SESSION_VRINGS; i++) {
+		if (virtq_started(&session->vrings[i]))
+			support_die("vring %u is started in a session that begins", i);
+	}
+	note(session, "began", 0, "");
+}
+
 static const char *on_transfer_state(struct session *session, bool load, int fd)
 {
 	if (fixture_of(session)->state_refused)
@@ -126,6 +135,7 @@ static const struct session_ops ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .session_began = on_session_began,
     .transfer_state = on_transfer_state,
     .check_state = on_check_state,
 };
@@ -135,7 +145,7 @@ void session_fixture_init(struct session_fixture *f)
 	static const struct request_limits limits = {
 	    .vrings = SESSION_VRINGS,
 	    .vring_size = 1024,
-	    .mapped = SESSION_MAPPED,
+	    .memory = {.regions = GMEM_REGIONS_MAX, .mapped = SESSION_MAPPED},
 	};
 	struct session_place place;
 
