@@ -171,6 +171,12 @@ static const char *on_transfer_state(struct session *session, bool load, int fd)
 	return NULL;
 }
 
+static void on_hint(struct session *session, enum session_hint hint, uint64_t number)
+{
+	(void)session, (void)number;
+	must(hint < SESSION_HINTS);
+}
+
 static enum session_transfer on_check_state(struct session *session)
 {
 	(void)session;
@@ -191,6 +197,7 @@ static const struct session_ops ops = {
     .reset_device = on_reset_device,
     .session_began = on_session_began,
     .transfer_state = on_transfer_state,
+    .hint = on_hint,
     .check_state = on_check_state,
 };
 

@@ -72,7 +72,6 @@ static void on_connection_drained(struct loop_scope *scope)
 
 	session_reset(&guest->session);
 	console_forget_frontend(&guest->console);
-	guest->reach_told = false;
 	guest_device_deinit(guest);
 	channel_deinit(&guest->channel);
 	guest->connected = false;

@@ -88,7 +88,8 @@ struct guest {
 	struct loop_task load;
 	bool connected;
 	bool config_told; /* the driver at work has been told to read its configuration */
-	bool reach_told;  /* it was said that the frontend has too few vrings */
+	struct loop_timer naming; /* until all vrings should be named, */
+	unsigned int hints_told;  /* both guest_hints.c's */
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */

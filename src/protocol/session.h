@@ -25,6 +25,14 @@ enum session_transfer {
 	SESSION_TRANSFER_UNDER_WAY
 };
 
+/* Why something was refused that a person can mend at the VMM or here. */
+enum session_hint {
+	SESSION_HINT_VRING_SIZE, /* vrings have more entries, so many, than are taken */
+	SESSION_HINT_POLLED,     /* this vring has no kick */
+	SESSION_HINT_NOT_SHARED, /* this vring isn't in the memory that is shared */
+	SESSION_HINTS
+};
+
 /* What a session asks of its owner. */
 struct session_ops {
 	/* The vring is started and enabled: work it, there may be chains already. */
@@ -58,6 +66,8 @@ struct session_ops {
 	 * NULL, and then has taken fd.
 	 */
 	const char *(*transfer_state)(struct session *session, bool load, int fd);
+	/* Something was refused; the number is what the hint says. */
+	void (*hint)(struct session *session, enum session_hint hint, uint64_t number);
 	/* While it is under way, the question is answered at its end. */
 	enum session_transfer (*check_state)(struct session *session);
 };

@@ -118,6 +118,12 @@ static const char *on_transfer_state(struct session *session, bool load, int fd)
 	return NULL;
 }
 
+static void on_hint(struct session *session, enum session_hint hint, uint64_t number)
+{
+	fixture_of(session)->hints |= 1u << hint;
+	fixture_of(session)->hint_number = number;
+}
+
 static enum session_transfer on_check_state(struct session *session)
 {
 	return fixture_of(session)->transfer;
@@ -137,6 +143,7 @@ static const struct session_ops ops = {
     .reset_device = on_reset_device,
     .session_began = on_session_began,
     .transfer_state = on_transfer_state,
+    .hint = on_hint,
     .check_state = on_check_state,
 };
 
