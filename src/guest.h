@@ -87,7 +87,7 @@ struct guest {
 	struct guest_loading *loading;      /* once all of it was read, until it is loaded */
 	struct loop_task load;
 	bool connected;
-	bool config_told; /* the driver at work has been told to read its configuration */
+	bool config_told;         /* the driver at work has been told to read its configuration */
 	struct loop_timer naming; /* until all vrings should be named, */
 	unsigned int hints_told;  /* both guest_hints.c's */
 

@@ -35,11 +35,12 @@ static void tell_if_broken(struct guest *guest, unsigned int i)
 
 	if (broken && vring->told_broken != broken) {
 		if (vq->broken_outside)
-			log_limited(&guest->limit, LOG_LEVEL_WARNING,
-			            "%s: vring %u is broken: %s, at guest address %#" PRIx64
-			            ": does its VMM share all of its memory (QEMU: share=on of each "
-			            "memory backend, also of what is plugged in later)?",
-			            guest->name, i, broken, vq->broken_addr);
+			log_limited(
+			    &guest->limit, LOG_LEVEL_WARNING,
+			    "%s: vring %u is broken: %s, at guest address %#" PRIx64
+			    ": does its VMM share all of its memory (QEMU: share=on of each "
+			    "memory backend, also of what is plugged in later)?",
+			    guest->name, i, broken, vq->broken_addr);
 		else
 			log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: vring %u is broken: %s",
 			            guest->name, i, broken);

@@ -70,8 +70,9 @@ struct request {
 	bool has_fd;        /* for those whose descriptor may be left out */
 	union {
 		uint64_t u64; /* SET_FEATURES, SET_PROTOCOL_FEATURES */
-		uint16_t num; /* SET_VRING_NUM: a power of two up to VIRTQ_SIZE_MAX; SET_VRING_BASE */
-		bool enable;  /* SET_VRING_ENABLE */
+		uint16_t
+		    num; /* SET_VRING_NUM: a power of two up to VIRTQ_SIZE_MAX; SET_VRING_BASE */
+		bool enable; /* SET_VRING_ENABLE */
 		struct request_vring_addr vring_addr;
 		struct dirty_log_area log; /* SET_LOG_BASE */
 		struct request_mem_table mem_table;

@@ -192,8 +192,8 @@ static void begin_session(struct session *session)
  * So a session that has had its vrings at work, of which none runs any more, is over. What QEMU
  * sends before SET_OWNER stays, which is of the new session: the protocol's features and the
  * socket for messages. While a vring runs the message changes nothing. Before one was started it
- * takes nothing away either, since frontends send it at various times, some twice; but a region that
- * is added then is the first of the new session's memory.
+ * takes nothing away either, since frontends send it at various times, some twice; but a region
+ * that is added then is the first of the new session's memory.
  */
 static HANDLER(set_owner)
 {

@@ -88,9 +88,9 @@ struct session_record {
 	uint64_t features;
 	uint64_t protocol_features;
 	bool protocol_features_set;
-	bool used;              /* a vring was started since SET_OWNER */
-	bool memory_was_before; /* SET_OWNER came after all that was told of the memory */
-	uint32_t regions_count; /* of those of its session_place */
+	bool used;                 /* a vring was started since SET_OWNER */
+	bool memory_was_before;    /* SET_OWNER came after all that was told of the memory */
+	uint32_t regions_count;    /* of those of its session_place */
 	struct dirty_log_area log; /* of size 0: none */
 	struct session_vring_record vrings[];
 };

@@ -135,7 +135,8 @@ static void input_waits_for_the_new_device(void **state)
 	check_both_ways(guest);
 }
 
-/* The new device's driver knows no ports: all are announced again, and to as many vrings as it has. */
+/* The new device's driver knows no ports: all are announced again, and to as many vrings as it has.
+ */
 static void the_new_driver_is_told_of_the_ports(void **state)
 {
 	struct bed_guest *guest = new_usual_guest();

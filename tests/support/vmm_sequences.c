@@ -2,10 +2,10 @@
 /*
  * The recorded sequences. See vmm_sequences.h.
  *
- * QEMU's were recorded from the wire (11.1.3 and 10.0.13, Linux 7.3 in the guest); those of the others were
- * read from their sources, at the commits named, and nothing differed when these were built and
- * recorded with Linux in the guest (6.1, 7.3). fuzz/corpus/conversation/recorded has all of it,
- * and the test fuzz.recorded compares.
+ * QEMU's were recorded from the wire (11.1.3 and 10.0.13, Linux 7.3 in the guest); those of the
+ * others were read from their sources, at the commits named, and nothing differed when these were
+ * built and recorded with Linux in the guest (6.1, 7.3). fuzz/corpus/conversation/recorded has all
+ * of it, and the test fuzz.recorded compares.
  */
 #include "vmm_sequences.h"
 

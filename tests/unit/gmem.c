@@ -302,7 +302,8 @@ TEST(regions_are_judged)
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int fd = file_of(0x100000);
-		enum gmem_verdict verdict = gmem_judge(&gmem, &rows[i].region, fd, &gmem_fixture_no_limits);
+		enum gmem_verdict verdict =
+		    gmem_judge(&gmem, &rows[i].region, fd, &gmem_fixture_no_limits);
 
 		if (verdict != rows[i].verdict)
 			fail_msg("%s: %s", rows[i].what, gmem_verdict_text(verdict));
@@ -326,9 +327,11 @@ TEST(only_files_in_memory_are_taken)
 
 	gmem_init(&gmem, NULL);
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	assert_int_equal(gmem_judge(&gmem, &region, event, &gmem_fixture_no_limits), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, event, &gmem_fixture_no_limits),
+	                 GMEM_FILE_KIND);
 	assert_int_equal(gmem_judge(&gmem, &region, null, &gmem_fixture_no_limits), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, pair[0], &gmem_fixture_no_limits), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, pair[0], &gmem_fixture_no_limits),
+	                 GMEM_FILE_KIND);
 	assert_int_equal(gmem_judge(&gmem, &region, -1, &gmem_fixture_no_limits), GMEM_FILE_KIND);
 	close(event);
 	close(null);
@@ -398,7 +401,8 @@ TEST(there_are_no_more_regions_than_a_guest_may_have)
 /* The regions of a guest in which number `i` is at this address, with a hole behind each. */
 static struct gmem_region spread(unsigned int i)
 {
-	return (struct gmem_region){0x100000 + i * 0x3000ull, 0x1000, 0x70000000 + i * 0x5000ull, 0};
+	return (struct gmem_region){0x100000 + i * 0x3000ull, 0x1000, 0x70000000 + i * 0x5000ull,
+	                            0};
 }
 
 static void assert_found(struct gmem *gmem, unsigned int i, bool there)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Holds what SET_OWNER does to a session: one that has had a vring at work, of which none runs any
- * more, is over, and nothing of it is left for the next one on the connection; at any other time the
- * message changes nothing.
+ * more, is over, and nothing of it is left for the next one on the connection; at any other time
+ * the message changes nothing.
  */
 #include "unit.h"
 
@@ -146,8 +146,8 @@ TEST(memory_from_before_owner_gives_way_to_the_first_region)
 	assert_null(add(&f.memory.region[1]));
 	set_owner();
 	/* What can't be taken changes nothing. */
-	assert_non_null(session_send_region(&f, VHOST_USER_ADD_MEM_REG, &f.memory.region[1],
-	                                    f.driver.kick));
+	assert_non_null(
+	    session_send_region(&f, VHOST_USER_ADD_MEM_REG, &f.memory.region[1], f.driver.kick));
 	assert_int_equal(f.session.memory.count, 2);
 	assert_null(add(&f.memory.region[1]));
 	assert_int_equal(f.session.memory.count, 1);

@@ -169,9 +169,8 @@ TEST(a_refusal_that_can_be_mended_gives_a_hint)
 	session_bring_up(&f);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		f.hints = 0;
-		assert_int_equal(
-		    !session_send_state(&f, VHOST_USER_SET_VRING_NUM, 3, rows[i].size),
-		    rows[i].fine);
+		assert_int_equal(!session_send_state(&f, VHOST_USER_SET_VRING_NUM, 3, rows[i].size),
+		                 rows[i].fine);
 		assert_int_equal(f.hints, rows[i].fine ? 0 : 1u << SESSION_HINT_VRING_SIZE);
 		if (!rows[i].fine)
 			assert_same(f.hint_number, rows[i].size);
