@@ -14,7 +14,8 @@ import sys
 LEFT_OUT = {'GET_CONFIG'}
 OF_A_VRING = re.compile(r'SET_VRING_|GET_VRING_BASE')
 WITH_VALUE = {'SET_VRING_ENABLE'}
-NAMES = {'cloud-hypervisor.txt', 'crosvm.txt', 'libkrun.txt', 'qemu-11.txt'}
+NAMES = {'cloud-hypervisor.txt', 'crosvm.txt', 'libkrun.txt', 'qemu-10.txt',
+         'qemu-11.txt'}
 SHORTEST = 40
 
 

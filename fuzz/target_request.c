@@ -32,7 +32,7 @@ static void check(const struct request *request, const struct request_limits *li
 		check_table(&request->mem_table, fds);
 		break;
 	case VHOST_USER_SET_VRING_NUM:
-		must(request->num > 0 && request->num <= limits->vring_size);
+		must(request->num > 0 && request->num <= VIRTQ_SIZE_MAX);
 		must((request->num & (request->num - 1)) == 0);
 		break;
 	case VHOST_USER_SET_VRING_ADDR:

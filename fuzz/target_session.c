@@ -158,12 +158,23 @@ static void on_reset_device(struct session *session)
 	console_reset(&bench_of(session)->console);
 }
 
+static void on_session_began(struct session *session)
+{
+	console_forget_frontend(&bench_of(session)->console);
+}
+
 /* The way of the bytes is the owner's; what a state may be is the target state's. */
 static const char *on_transfer_state(struct session *session, bool load, int fd)
 {
 	(void)session, (void)load;
 	fd_close(&fd);
 	return NULL;
+}
+
+static void on_hint(struct session *session, enum session_hint hint, uint64_t number)
+{
+	(void)session, (void)number;
+	must(hint < SESSION_HINTS);
 }
 
 static enum session_transfer on_check_state(struct session *session)
@@ -184,7 +195,9 @@ static const struct session_ops ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .session_began = on_session_began,
     .transfer_state = on_transfer_state,
+    .hint = on_hint,
     .check_state = on_check_state,
 };
 
@@ -195,7 +208,7 @@ static void bench_init(struct bench *bench)
 	static const struct request_limits limits = {
 	    .vrings = VRINGS,
 	    .vring_size = 1024,
-	    .mapped = 1ull << 40,
+	    .memory = {.regions = GMEM_REGIONS_MAX, .mapped = 1ull << 40},
 	};
 	struct session_place place;
 

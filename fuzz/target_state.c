@@ -211,13 +211,14 @@ static void check_saved(const struct state *from, const struct state *saved)
 static void memory_init(void)
 {
 	const struct gmem_region region = {GPA, VRINGS * sizeof(struct ring), UVA, 0};
+	const struct gmem_limits limits = {1, UINT64_MAX};
 	int fd = memfd_create("rings", MFD_CLOEXEC);
 
 	must(fd >= 0 && ftruncate(fd, (off_t)region.size) == 0);
 	rings = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	must(rings != MAP_FAILED);
 	gmem_init(&gmem, NULL);
-	must(gmem_judge(&gmem, &region, fd, UINT64_MAX) == GMEM_OK);
+	must(gmem_judge(&gmem, &region, fd, &limits) == GMEM_OK);
 	must(gmem_map(&gmem, &region, fd) == 0);
 }
 

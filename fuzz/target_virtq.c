@@ -56,13 +56,14 @@ static struct {
 static void bench_init(void)
 {
 	const struct gmem_region region = {GPA, MEMORY, UVA, OFFSET};
+	const struct gmem_limits limits = {1, MEMORY};
 	int fd = memfd_create("ring", MFD_CLOEXEC);
 
 	must(fd >= 0 && ftruncate(fd, OFFSET + MEMORY) == 0);
 	bench.driver = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, OFFSET);
 	must(bench.driver != MAP_FAILED);
 	gmem_init(&bench.gmem, NULL);
-	must(gmem_judge(&bench.gmem, &region, fd, MEMORY) == GMEM_OK);
+	must(gmem_judge(&bench.gmem, &region, fd, &limits) == GMEM_OK);
 	must(gmem_map(&bench.gmem, &region, fd) == 0);
 	bench.fd = fd;
 }

@@ -215,6 +215,15 @@ static int make_loop(struct daemon *daemon)
 /* The process's own: its streams, the ring, the arena, signals, control, folders. */
 #define FDS_BASE 64u
 
+static rlim_t fds_needed(const struct config *config)
+{
+	rlim_t fds = FDS_BASE;
+
+	for (unsigned int i = 0; i < config->guests_count; i++)
+		fds += guest_fds(&config->guests[i]);
+	return fds;
+}
+
 /*
  * The soft limit is for programs that use select(); the hard one can be raised by who may. What is
  * missing then may never be needed: frontends and clients that come too late for it have to wait.
@@ -222,10 +231,8 @@ static int make_loop(struct daemon *daemon)
 static void raise_fd_limit(const struct config *config)
 {
 	struct rlimit limit, wanted = {0};
-	rlim_t fds = FDS_BASE;
+	rlim_t fds = fds_needed(config);
 
-	for (unsigned int i = 0; i < config->guests_count; i++)
-		fds += guest_fds(&config->guests[i]);
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	wanted.rlim_cur = wanted.rlim_max = MAX(limit.rlim_max, fds);
@@ -239,10 +246,34 @@ static void raise_fd_limit(const struct config *config)
 	            config->guests_count, (uintmax_t)fds, (uintmax_t)limit.rlim_max);
 }
 
+/* Of the 65,530 mappings that Linux gives a process (vm.max_map_count), those for guest memory. */
+#define REGIONS_ALL 65000u
+/* What each guest may have in any case: there may be too many guests to share by. */
+#define REGIONS_LEAST 64u
+
+/*
+ * How many regions of memory each guest may have. A region is a mapping and a descriptor: both are
+ * shared out, so that no frontend can use up those of the others. Of the descriptors that aren't
+ * needed (guest_fds()) half are for regions, the others for clients.
+ */
+static unsigned int share_regions(const struct config *config)
+{
+	unsigned int guests = config->guests_count, regions = REGIONS_ALL / guests;
+	struct rlimit limit;
+	rlim_t fds = fds_needed(config);
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+		rlim_t spare = limit.rlim_cur - MIN(limit.rlim_cur, fds);
+
+		regions = (unsigned int)MIN(regions, spare / 2 / guests);
+	}
+	return MIN(MAX(regions, REGIONS_LEAST), GMEM_REGIONS_MAX);
+}
+
 static int make_arena(struct daemon *daemon)
 {
 	unsigned int guests = daemon->config->guests_count;
-	size_t regions = guests * GMEM_REGIONS_MAX * sizeof(struct gmem_region);
+	size_t regions = (size_t)guests * GMEM_REGIONS_MAX * sizeof(struct gmem_region);
 	size_t records = 0, rings = 0;
 	int r;
 
@@ -259,6 +290,7 @@ static int make_arena(struct daemon *daemon)
 	    .record = arena_take(&daemon->arena, records),
 	    .regions = arena_take(&daemon->arena, regions),
 	    .stride = guests,
+	    .max_regions = share_regions(daemon->config),
 	};
 	return 0;
 }

@@ -72,7 +72,6 @@ static void on_connection_drained(struct loop_scope *scope)
 
 	session_reset(&guest->session);
 	console_forget_frontend(&guest->console);
-	guest->reach_told = false;
 	guest_device_deinit(guest);
 	channel_deinit(&guest->channel);
 	guest->connected = false;
@@ -196,7 +195,7 @@ static void init_guest(struct guest *guest, const struct guest_place *place, str
 	struct request_limits limits = {
 	    .vrings = guest->vrings_count,
 	    .vring_size = config->max_queue_size,
-	    .mapped = config->max_mapped,
+	    .memory = {.regions = place->max_regions, .mapped = config->max_mapped},
 	};
 
 	for (unsigned int i = 0; i < config->max_ports; i++) {

@@ -87,8 +87,9 @@ struct guest {
 	struct guest_loading *loading;      /* once all of it was read, until it is loaded */
 	struct loop_task load;
 	bool connected;
-	bool config_told; /* the driver at work has been told to read its configuration */
-	bool reach_told;  /* it was said that the frontend has too few vrings */
+	bool config_told;         /* the driver at work has been told to read its configuration */
+	struct loop_timer naming; /* until all vrings should be named, */
+	unsigned int hints_told;  /* both guest_hints.c's */
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
@@ -103,6 +104,7 @@ struct guest_place {
 	uint8_t *record;
 	struct gmem_region *regions; /* as in struct session_place */
 	size_t stride;
+	unsigned int max_regions; /* that may be used of them */
 };
 
 size_t guest_record_size(const struct guest_config *config);

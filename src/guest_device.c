@@ -3,8 +3,11 @@
 
 #include "base/log.h"
 #include "base/macros.h"
+#include "guest_hints.h"
 #include "guest_slots.h"
 #include "guest_state.h"
+
+#include <inttypes.h>
 
 /* Vrings. */
 
@@ -27,11 +30,20 @@ static void signal_sink(struct guest *guest, struct eventfd_sink *sink)
 static void tell_if_broken(struct guest *guest, unsigned int i)
 {
 	struct guest_vring *vring = &guest->vrings[i];
-	const char *broken = guest->virtqs[i].broken;
+	const struct virtq *vq = &guest->virtqs[i];
+	const char *broken = vq->broken;
 
 	if (broken && vring->told_broken != broken) {
-		log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: vring %u is broken: %s",
-		            guest->name, i, broken);
+		if (vq->broken_outside)
+			log_limited(
+			    &guest->limit, LOG_LEVEL_WARNING,
+			    "%s: vring %u is broken: %s, at guest address %#" PRIx64
+			    ": does its VMM share all of its memory (QEMU: share=on of each "
+			    "memory backend, also of what is plugged in later)?",
+			    guest->name, i, broken, vq->broken_addr);
+		else
+			log_limited(&guest->limit, LOG_LEVEL_WARNING, "%s: vring %u is broken: %s",
+			            guest->name, i, broken);
 		signal_sink(guest, &vring->err);
 	}
 	vring->told_broken = broken;
@@ -161,6 +173,7 @@ void guest_device_init(struct guest *guest)
 	                          sizeof(guest->config_change_message));
 	eventfd_sink_init(&guest->log_call, &guest->connection);
 	guest_state_init(guest);
+	guest_hints_init(guest);
 	for (unsigned int i = 0; i < guest->vrings_count; i++) {
 		struct guest_vring *vring = &guest->vrings[i];
 
@@ -192,27 +205,12 @@ void guest_device_deinit(struct guest *guest)
 
 /* What the session asks for. */
 
-/* Ports that the driver can't be told of: its frontend was given too few vrings. */
-static void tell_reach(struct guest *guest)
-{
-	unsigned int reach = console_ports_reach(&guest->console), ports = guest->config->max_ports;
-
-	if (guest->reach_told || !guest->console.multiport || reach == ports)
-		return;
-	guest->reach_told = true;
-	log_limited(&guest->limit, LOG_LEVEL_WARNING,
-	            "%s: the guest sees %u of %u ports: its VMM has %u vrings (num_vqs), %u are "
-	            "needed",
-	            guest->name, reach, ports, guest->console.record->vrings_named,
-	            CONSOLE_VRINGS(ports));
-}
-
 static void on_vring_runs(struct session *session, unsigned int i)
 {
 	struct guest *guest = guest_of(session);
 
 	console_run(&guest->console, i, session->record->features);
-	tell_reach(guest);
+	guest_hints_on_run(guest);
 	guest_device_queue(guest, i);
 	guest_device_tell_config(guest);
 	end_if_lost(guest);
@@ -245,8 +243,10 @@ static void on_set_call(struct session *session, unsigned int i, int fd)
 	struct guest *guest = guest_of(session);
 
 	/* A frontend that names its vrings before there is a driver: QEMU. */
-	if (session->record->features == 0)
+	if (session->record->features == 0 && fd >= 0) {
 		console_name_vring(&guest->console, i);
+		guest_hints_on_named(guest);
+	}
 	eventfd_sink_set(&guest->vrings[i].call, fd);
 }
 
@@ -280,9 +280,22 @@ static void on_reset_device(struct session *session)
 	console_reset(&guest_of(session)->console);
 }
 
+static void on_session_began(struct session *session)
+{
+	struct guest *guest = guest_of(session);
+
+	console_forget_frontend(&guest->console);
+	guest_hints_forget(guest);
+}
+
 static const char *on_transfer_state(struct session *session, bool load, int fd)
 {
 	return guest_state_transfer(guest_of(session), load, fd);
+}
+
+static void on_hint(struct session *session, enum session_hint hint, uint64_t number)
+{
+	guest_hints_on_refusal(guest_of(session), hint, number);
 }
 
 static enum session_transfer on_check_state(struct session *session)
@@ -310,6 +323,8 @@ const struct session_ops guest_device_ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .session_began = on_session_began,
     .transfer_state = on_transfer_state,
+    .hint = on_hint,
     .check_state = on_check_state,
 };

@@ -97,7 +97,9 @@ unsigned int console_ports_reach(const struct console *console)
 
 void console_name_vring(struct console *console, unsigned int vring)
 {
-	console->record->vrings_named = MAX(console->record->vrings_named, vring + 1);
+	uint32_t before = vring == 0 ? 0 : console->record->vrings_named;
+
+	console->record->vrings_named = MAX(before, vring + 1);
 	count_ports(console);
 	console->seen.max_nr_ports = console->config.max_nr_ports;
 }

@@ -52,7 +52,7 @@ static enum request_verdict parse_vring_num(const struct message *message, struc
 	struct wire_vring_state wire = vring_state(message);
 	uint32_t num = le32_get(wire.num);
 
-	if (num == 0 || num > message->limits->vring_size || (num & (num - 1)) != 0)
+	if (num == 0 || num > VIRTQ_SIZE_MAX || (num & (num - 1)) != 0)
 		return REQUEST_BAD_VALUE;
 	ret->num = (uint16_t)num;
 	return set_vring(message, le32_get(wire.index), ret);

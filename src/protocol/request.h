@@ -41,8 +41,9 @@ struct request_header {
 /* What a backend's configuration allows in a request. */
 struct request_limits {
 	unsigned int vrings; /* 1 to 256 */
-	uint32_t vring_size; /* the largest: at most VIRTQ_SIZE_MAX */
-	uint64_t mapped;     /* bytes of memory and log; it is the session that holds to it */
+	/* The session holds to these. */
+	uint32_t vring_size;       /* the largest: at most VIRTQ_SIZE_MAX */
+	struct gmem_limits memory; /* in which its log counts as mapped */
 };
 
 struct request_config {
@@ -69,8 +70,9 @@ struct request {
 	bool has_fd;        /* for those whose descriptor may be left out */
 	union {
 		uint64_t u64; /* SET_FEATURES, SET_PROTOCOL_FEATURES */
-		uint16_t num; /* SET_VRING_NUM: a power of two; SET_VRING_BASE */
-		bool enable;  /* SET_VRING_ENABLE */
+		uint16_t
+		    num; /* SET_VRING_NUM: a power of two up to VIRTQ_SIZE_MAX; SET_VRING_BASE */
+		bool enable; /* SET_VRING_ENABLE */
 		struct request_vring_addr vring_addr;
 		struct dirty_log_area log; /* SET_LOG_BASE */
 		struct request_mem_table mem_table;

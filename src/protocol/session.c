@@ -77,18 +77,37 @@ bool session_has_feature(const struct session *session, unsigned int feature)
 	return session->record->features & BIT(feature);
 }
 
-void session_reset(struct session *session)
+/* What a driver has set up. */
+static void forget_driver(struct session *session)
 {
+	struct session_record *record = session->record;
+
 	for (unsigned int i = 0; i < session->limits.vrings; i++) {
 		session_stop_vring(session, i);
 		virtq_set_features(&session->vrings[i], 0);
 	}
+	memset(record->vrings, 0, session->limits.vrings * sizeof(record->vrings[0]));
+	record->features = 0;
+	session_set_logs(session);
+}
+
+/* And the memory, with its log. */
+static void forget_guest(struct session *session)
+{
+	forget_driver(session);
 	gmem_deinit(&session->memory);
+	session->record->regions_count = 0;
 	dirty_log_deinit(&session->log);
+	session->record->log = (struct dirty_log_area){0};
 	session->ops->set_log_call(session, -1);
+	session_set_logs(session);
+}
+
+void session_reset(struct session *session)
+{
+	forget_guest(session);
 	session->ops->set_backend_req(session, -1);
 	memset(session->record, 0, session_record_size(session->limits.vrings));
-	session_set_logs(session);
 }
 
 /* The requests. */
@@ -149,13 +168,40 @@ static HANDLER(set_protocol_features)
 		return "protocol features that weren't offered";
 	session->record->protocol_features = request->u64;
 	session->record->protocol_features_set = true;
+	if (!session_has(session, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
+		session->ops->set_backend_req(session, -1);
 	return NULL;
 }
 
-/* There is one owner: whoever connected. Frontends send this at various times, some twice. */
+static void begin_session(struct session *session)
+{
+	forget_guest(session);
+	for (unsigned int i = 0; i < session->limits.vrings; i++) {
+		session->ops->set_call(session, i, -1);
+		session->ops->set_err(session, i, -1);
+	}
+	session->record->used = false;
+	session->ops->session_began(session);
+}
+
+/*
+ * "This can be used on the back-end as a 'session start' flag." Several sessions may follow each
+ * other on one connection: when QEMU unplugs a device it stops the vrings and says no more, and a
+ * device that is plugged with the same chardev later begins with GET_FEATURES, in memory that may
+ * have changed in between. libkrun sends SET_OWNER whenever a driver starts.
+ * So a session that has had its vrings at work, of which none runs any more, is over. What QEMU
+ * sends before SET_OWNER stays, which is of the new session: the protocol's features and the
+ * socket for messages. While a vring runs the message changes nothing. Before one was started it
+ * takes nothing away either, since frontends send it at various times, some twice; but a region
+ * that is added then is the first of the new session's memory.
+ */
 static HANDLER(set_owner)
 {
-	(void)session;
+	if (session_runs(session))
+		return NULL;
+	if (session->record->used)
+		begin_session(session);
+	session->record->memory_was_before = session->memory.count > 0;
 	return NULL;
 }
 
@@ -176,17 +222,9 @@ static HANDLER(reset_owner)
  */
 static HANDLER(reset_device)
 {
-	struct session_record *record = session->record;
-
 	if (!session_has(session, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
 		return "RESET_DEVICE wasn't negotiated";
-	for (unsigned int i = 0; i < session->limits.vrings; i++) {
-		session_stop_vring(session, i);
-		virtq_set_features(&session->vrings[i], 0);
-	}
-	memset(record->vrings, 0, session->limits.vrings * sizeof(record->vrings[0]));
-	record->features = 0;
-	session_set_logs(session);
+	forget_driver(session);
 	session->ops->reset_device(session);
 	return NULL;
 }

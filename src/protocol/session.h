@@ -25,6 +25,14 @@ enum session_transfer {
 	SESSION_TRANSFER_UNDER_WAY
 };
 
+/* Why something was refused that a person can mend at the VMM or here. */
+enum session_hint {
+	SESSION_HINT_VRING_SIZE, /* vrings have more entries, so many, than are taken */
+	SESSION_HINT_POLLED,     /* this vring has no kick */
+	SESSION_HINT_NOT_SHARED, /* this vring isn't in the memory that is shared */
+	SESSION_HINTS
+};
+
 /* What a session asks of its owner. */
 struct session_ops {
 	/* The vring is started and enabled: work it, there may be chains already. */
@@ -49,10 +57,17 @@ struct session_ops {
 	/* The device begins anew; no vring is started. */
 	void (*reset_device)(struct session *session);
 	/*
+	 * A new session has begun on the connection: nothing is known of a driver or of what the
+	 * frontend read or named. No vring is started.
+	 */
+	void (*session_began)(struct session *session);
+	/*
 	 * Save the device's state to fd, or load it from there; no vring runs. Says why not, or
 	 * NULL, and then has taken fd.
 	 */
 	const char *(*transfer_state)(struct session *session, bool load, int fd);
+	/* Something was refused; the number is what the hint says. */
+	void (*hint)(struct session *session, enum session_hint hint, uint64_t number);
 	/* While it is under way, the question is answered at its end. */
 	enum session_transfer (*check_state)(struct session *session);
 };
@@ -73,6 +88,8 @@ struct session_record {
 	uint64_t features;
 	uint64_t protocol_features;
 	bool protocol_features_set;
+	bool used;                 /* a vring was started since SET_OWNER */
+	bool memory_was_before;    /* SET_OWNER came after all that was told of the memory */
 	uint32_t regions_count;    /* of those of its session_place */
 	struct dirty_log_area log; /* of size 0: none */
 	struct session_vring_record vrings[];

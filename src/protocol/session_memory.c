@@ -8,9 +8,11 @@
 static const char *map_region(const struct session *session, struct gmem *memory,
                               const struct gmem_region *region, struct fd_bag *fds, unsigned int i)
 {
-	uint64_t most = session->limits.mapped - session->log.map_len;
-	enum gmem_verdict verdict = gmem_judge(memory, region, fds->fd[i], most);
+	struct gmem_limits limits = session->limits.memory;
+	enum gmem_verdict verdict;
 
+	limits.mapped -= session->log.map_len;
+	verdict = gmem_judge(memory, region, fds->fd[i], &limits);
 	if (verdict != GMEM_OK)
 		return gmem_verdict_text(verdict);
 	if (gmem_map(memory, region, fds->fd[i]) < 0)
@@ -28,24 +30,31 @@ static void record_memory(struct session *session)
 		session->regions[i * session->regions_stride] = session->memory.mappings[i].region;
 }
 
-HANDLER(set_mem_table)
+/* Puts `count` regions in the place of all memory. */
+static const char *replace_memory(struct session *session, const struct gmem_region *regions,
+                                  unsigned int count, struct fd_bag *fds)
 {
-	const struct request_mem_table *table = &request->mem_table;
 	const char *refused = NULL;
 	struct gmem memory;
 
 	gmem_init(&memory, session->memory.discarder);
-	for (unsigned int i = 0; i < table->count && !refused; i++)
-		refused = map_region(session, &memory, &table->regions[i], fds, i);
+	for (unsigned int i = 0; i < count && !refused; i++)
+		refused = map_region(session, &memory, &regions[i], fds, i);
 	if (refused) {
 		gmem_deinit(&memory);
 		return refused;
 	}
 	session_settle_vrings(session);
 	gmem_replace(&session->memory, &memory);
+	session->record->memory_was_before = false;
 	record_memory(session);
 	session_find_vrings(session);
 	return NULL;
+}
+
+HANDLER(set_mem_table)
+{
+	return replace_memory(session, request->mem_table.regions, request->mem_table.count, fds);
 }
 
 static bool has_mem_slots(const struct session *session)
@@ -57,7 +66,7 @@ HANDLER(get_max_mem_slots)
 {
 	if (!has_mem_slots(session))
 		return "CONFIGURE_MEM_SLOTS wasn't negotiated";
-	session_answer_u64(reply, GMEM_REGIONS_MAX);
+	session_answer_u64(reply, session->limits.memory.regions);
 	return NULL;
 }
 
@@ -67,6 +76,9 @@ HANDLER(add_mem_reg)
 
 	if (!has_mem_slots(session))
 		return "CONFIGURE_MEM_SLOTS wasn't negotiated";
+	/* The first one since SET_OWNER: the frontend tells its memory from the beginning. */
+	if (session->record->memory_was_before)
+		return replace_memory(session, &request->region, 1, fds);
 	refused = map_region(session, &session->memory, &request->region, fds, 0);
 	record_memory(session);
 	return refused;
@@ -121,7 +133,7 @@ static const char *judge_log(const struct session *session, const struct dirty_l
 
 HANDLER(set_log_base)
 {
-	uint64_t most = session->limits.mapped - gmem_mapped(&session->memory);
+	uint64_t most = session->limits.memory.mapped - gmem_mapped(&session->memory);
 	enum dirty_log_verdict verdict;
 	const char *refused;
 

@@ -60,6 +60,10 @@ void session_find_vrings(struct session *session)
 
 HANDLER(set_vring_num)
 {
+	if (request->num > session->limits.vring_size) {
+		session->ops->hint(session, SESSION_HINT_VRING_SIZE, request->num);
+		return "more entries than are allowed (--max-queue-size)";
+	}
 	session_stop_vring(session, request->vring);
 	session->record->vrings[request->vring].size = request->num;
 	return NULL;
@@ -112,9 +116,12 @@ static const char *start_vring(struct session *session, unsigned int vring)
 
 	if (record->size == 0 || !record->addressed)
 		return "a vring without size or addresses";
-	if (!virtq_start(&session->vrings[vring], &record->addresses, record->size, false))
+	if (!virtq_start(&session->vrings[vring], &record->addresses, record->size, false)) {
+		session->ops->hint(session, SESSION_HINT_NOT_SHARED, vring);
 		return "a vring that isn't in guest memory";
+	}
 	record->started = true;
+	session->record->used = true;
 	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
 	if (!(session->record->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
 		record->enabled = true;
@@ -125,8 +132,10 @@ HANDLER(set_vring_kick)
 {
 	const char *refused = NULL;
 
-	if (!request->has_fd)
+	if (!request->has_fd) {
+		session->ops->hint(session, SESSION_HINT_POLLED, request->vring);
 		return "a vring without a kick would have to be polled";
+	}
 	if (!fd_is_eventfd(fds->fd[0]))
 		return "not an eventfd";
 	/* It could hold more kicks than this process has time for, at once and for nothing. */

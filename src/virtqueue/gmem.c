@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* Puts other memory in the place of the mapping that `addr` is in, if any. */
@@ -56,7 +57,7 @@ static void unmap_at(struct gmem *gmem, unsigned int i)
 
 	munmap(mapping->map, mapping->map_len);
 	fd_discard(gmem->discarder, &mapping->fd);
-	*mapping = gmem->mappings[gmem->count - 1];
+	memmove(mapping, mapping + 1, (gmem->count - i - 1) * sizeof(*mapping));
 	set_count(gmem, gmem->count - 1);
 }
 
@@ -115,11 +116,11 @@ static bool fits(const struct gmem *gmem, uint64_t len, uint64_t most)
 }
 
 enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd,
-                             uint64_t most)
+                             const struct gmem_limits *limits)
 {
 	uint64_t end, file_size, page, start, len;
 
-	if (gmem->count == GMEM_REGIONS_MAX)
+	if (gmem->count >= limits->regions)
 		return GMEM_NO_SLOT;
 	if (region->size == 0)
 		return GMEM_EMPTY;
@@ -134,7 +135,7 @@ enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *
 	if (end > file_size)
 		return GMEM_FILE_SHORT;
 	if (!checked_pages(region->mmap_offset, region->size, page, &start, &len) ||
-	    !fits(gmem, len, most))
+	    !fits(gmem, len, limits->mapped))
 		return GMEM_TOO_MUCH;
 	return GMEM_OK;
 }
@@ -153,6 +154,23 @@ const char *gmem_verdict_text(enum gmem_verdict verdict)
 	};
 
 	return texts[verdict];
+}
+
+/* The index of the first region that lies at guest address `addr` or behind it; else the count. */
+static unsigned int find_from(const struct gmem *gmem, uint64_t addr)
+{
+	unsigned int first = 0, end = gmem->count;
+
+	while (first < end) {
+		unsigned int middle = (first + end) / 2;
+		const struct gmem_region *region = &gmem->mappings[middle].region;
+
+		if (addr <= region->guest_addr + (region->size - 1))
+			end = middle;
+		else
+			first = middle + 1;
+	}
+	return first;
 }
 
 /* Makes room for one mapping more. Returns 0 or -ENOMEM. */
@@ -174,6 +192,7 @@ static int make_room(struct gmem *gmem)
 int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 {
 	uint64_t file_size, page, start, len;
+	struct gmem_mapping *mapping;
 	void *map;
 	int r;
 
@@ -190,7 +209,10 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 		return -errno;
 	/* A core of ours isn't the place for a guest's memory. */
 	madvise(map, len, MADV_DONTDUMP);
-	gmem->mappings[gmem->count] = (struct gmem_mapping){
+	mapping = &gmem->mappings[find_from(gmem, region->guest_addr)];
+	memmove(mapping + 1, mapping,
+	        (size_t)(&gmem->mappings[gmem->count] - mapping) * sizeof(*mapping));
+	*mapping = (struct gmem_mapping){
 	    .region = *region,
 	    .fd = fd,
 	    .map = map,
@@ -232,16 +254,15 @@ static bool mapping_holds(const struct gmem_mapping *mapping, uint64_t addr)
 
 static struct gmem_mapping *find_guest(struct gmem *gmem, uint64_t addr)
 {
-	/* Guests have a handful of regions: nothing beats looking at each. */
+	unsigned int i;
+
 	if (gmem->last_hit < gmem->count && mapping_holds(&gmem->mappings[gmem->last_hit], addr))
 		return &gmem->mappings[gmem->last_hit];
-	for (unsigned int i = 0; i < gmem->count; i++) {
-		if (mapping_holds(&gmem->mappings[i], addr)) {
-			gmem->last_hit = i;
-			return &gmem->mappings[i];
-		}
-	}
-	return NULL;
+	i = find_from(gmem, addr);
+	if (i == gmem->count || !mapping_holds(&gmem->mappings[i], addr))
+		return NULL;
+	gmem->last_hit = i;
+	return &gmem->mappings[i];
 }
 
 void *gmem_guest_part(struct gmem *gmem, uint64_t addr, uint64_t len, size_t *ret_len)

@@ -19,11 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * The most regions of a guest, and the answer to GET_MAX_MEM_SLOTS. Each is a mapping, of which
- * Linux gives a process 65,530: this leaves room for a thousand guests that use all of theirs.
- */
-#define GMEM_REGIONS_MAX 64
+/* The most regions of a guest: as many as the kernel's vhost takes. */
+#define GMEM_REGIONS_MAX 509u
 
 /* A region as the frontend describes it (vhost-user, "Memory region description"). */
 struct gmem_region {
@@ -46,8 +43,8 @@ struct gmem {
 	volatile bool lost;       /* a file has become shorter, see above */
 	unsigned int count;
 	unsigned int last_hit; /* the next address mostly lies where the one before did */
-	unsigned int room;     /* of `mappings`: most guests have two regions, few have 64 */
-	struct gmem_mapping *mappings;
+	unsigned int room;     /* of `mappings`: most guests have two regions, few have hundreds */
+	struct gmem_mapping *mappings; /* by their guest addresses */
 	struct fd_discarder *discarder;
 };
 
@@ -71,9 +68,15 @@ void gmem_deinit(struct gmem *gmem);
 /* Moves all regions of `from`, which is empty afterwards, to `to`, which loses its own. */
 void gmem_replace(struct gmem *to, struct gmem *from);
 
-/* Whether the region may be added, where all of them may have `most` bytes. Does nothing to fd. */
+/* How much memory a guest may have. */
+struct gmem_limits {
+	unsigned int regions; /* at most GMEM_REGIONS_MAX */
+	uint64_t mapped;      /* bytes of our address space */
+};
+
+/* Whether the region may be added to what is there. Does nothing to fd. */
 enum gmem_verdict gmem_judge(const struct gmem *gmem, const struct gmem_region *region, int fd,
-                             uint64_t most);
+                             const struct gmem_limits *limits);
 const char *gmem_verdict_text(enum gmem_verdict verdict);
 
 /* How many bytes of our address space the regions have, at whole pages of their files. */

@@ -141,6 +141,16 @@ bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint
 static enum virtq_result breaks(struct virtq *vq, const char *why)
 {
 	vq->broken = why;
+	vq->broken_outside = false;
+	return VIRTQ_BROKEN;
+}
+
+/* Nothing, or not all of it, is at that guest address. */
+static enum virtq_result breaks_at(struct virtq *vq, const char *why, uint64_t addr)
+{
+	vq->broken = why;
+	vq->broken_outside = true;
+	vq->broken_addr = addr;
 	return VIRTQ_BROKEN;
 }
 
@@ -156,7 +166,8 @@ static enum virtq_result read_desc(struct virtq *vq, const struct virtq_chain *c
 	else
 		at = &vq->desc[chain->next];
 	if (!at)
-		return breaks(vq, "an indirect table that isn't in guest memory");
+		return breaks_at(vq, "an indirect table that isn't in guest memory",
+		                 chain->table + offset);
 	memcpy(ret_desc, at, sizeof(*ret_desc));
 	/* The copy is what is judged: the compiler must not look at guest memory again for it. */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -176,7 +187,7 @@ static enum virtq_result find(struct virtq *vq, struct virtq_chain *chain, uint6
 	unsigned int parts = gmem_covers(vq->mem, addr, len);
 
 	if (parts == 0 && len > 0)
-		return breaks(vq, why);
+		return breaks_at(vq, why, addr);
 	if (parts <= 1)
 		return VIRTQ_OK;
 	chain->budget -= MIN(chain->budget, parts - 1);
@@ -287,7 +298,7 @@ enum virtq_result virtq_chain_next(struct virtq *vq, struct virtq_chain *chain, 
 	log_buffer(vq, chain);
 	*ret_bytes = gmem_guest_part(vq->mem, chain->addr, MIN(len, chain->len), ret_len);
 	if (!*ret_bytes)
-		return breaks(vq, "a buffer that isn't in guest memory");
+		return breaks_at(vq, "a buffer that isn't in guest memory", chain->addr);
 	if (chain->writable) {
 		chain->written += (uint32_t)*ret_len;
 		chain->unlogged = chain->addr;

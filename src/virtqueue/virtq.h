@@ -90,6 +90,8 @@ struct virtq {
 	struct dirty_log *used_log;   /* of what is written to the used ring, or NULL */
 	uint64_t used_log_addr;       /* where that has the ring's first byte */
 	const char *broken;           /* what broke it, or NULL */
+	bool broken_outside;          /* that something isn't in guest memory, */
+	uint64_t broken_addr;         /* which should be here */
 };
 
 /* The chain that is next in the available ring and is being worked through. */

@@ -174,7 +174,7 @@ static int init_guest(struct bed_guest *guest, unsigned int index)
 {
 	size_t record = guest_record_size(&guest->config);
 	size_t regions = GMEM_REGIONS_MAX * sizeof(struct gmem_region);
-	struct guest_place place = {.stride = 1};
+	struct guest_place place = {.stride = 1, .max_regions = GMEM_REGIONS_MAX};
 	int r = arena_init(&guest->arena, arena_round(record) + arena_round(regions) +
 	                                      guest_arena_size(&guest->config));
 

@@ -38,6 +38,7 @@ GUESTS = ROOT / 'build/guest'
 QEMU = GUESTS / 'qemu-system-x86_64'
 
 PROMPT = rb'guest# '
+DEVICE = 'vhost-user-test-device-pci,chardev=con0,virtio-id=3,num_vqs={},config_size=12'
 # A guest under TCG, beside another one, on a loaded machine.
 BOOT_SECONDS = 120
 # What a program does at once, on a loaded machine.
@@ -234,7 +235,7 @@ class Guest(Process):
     _number = itertools.count()
 
     def __init__(self, case, daemon, index=0, kernel='current', append='console=ttyS0 console=hvc0 quiet',
-                 initrd=None, memory=256, vqs=4):
+                 initrd=None, memory=256, vqs=4, memory_options='', device=None, more=()):
         if not (GUESTS / kernel / 'vmlinuz').exists() or not QEMU.exists():
             raise Skip(f'no guest in {GUESTS}: run scripts/guest test')
         name = f'qemu{next(self._number)}'
@@ -242,11 +243,10 @@ class Guest(Process):
         case.logs.append(self.serial)
         super().__init__(case, name, [
             QEMU, '-no-user-config', '-nodefaults', '-display', 'none', '-monitor', 'none',
-            '-machine', 'q35,accel=tcg,memory-backend=mem0', '-m', f'{memory}M',
+            '-machine', 'q35,accel=tcg,memory-backend=mem0', '-m', f'{memory}M{memory_options}',
             '-object', f'memory-backend-memfd,id=mem0,size={memory}M,share=on',
-            '-chardev', f'socket,id=con0,path={daemon.sockets[index]}',
-            '-device', 'vhost-user-test-device-pci,chardev=con0,'
-                       f'virtio-id=3,num_vqs={vqs},config_size=12',
+            '-chardev', f'socket,id=con0,path={daemon.sockets[index]}', *more,
+            '-device', device or DEVICE.format(vqs),
             '-serial', f'file:{self.serial}',
             '-kernel', GUESTS / kernel / 'vmlinuz',
             '-initrd', initrd or GUESTS / kernel / 'initramfs.img',

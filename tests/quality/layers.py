@@ -50,6 +50,7 @@ ROOMS = [
     ("options", "options"),
     ("guest_port", "guest_port"),
     ("guest_device", "guest"),
+    ("guest_hints", "guest"),
     ("guest_slots", "guest"),
     ("guest_state", "guest"),
     ("guest", "guest"),

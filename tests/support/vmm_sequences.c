@@ -2,10 +2,10 @@
 /*
  * The recorded sequences. See vmm_sequences.h.
  *
- * QEMU's were recorded from the wire (11.1.3, Linux 7.3 in the guest); those of the others were
- * read from their sources, at the commits named, and nothing differed when these were built and
- * recorded with Linux in the guest (6.1, 7.3). fuzz/corpus/conversation/recorded has all of it,
- * and the test fuzz.recorded compares.
+ * QEMU's were recorded from the wire (11.1.3 and 10.0.13, Linux 7.3 in the guest); those of the
+ * others were read from their sources, at the commits named, and nothing differed when these were
+ * built and recorded with Linux in the guest (6.1, 7.3). fuzz/corpus/conversation/recorded has all
+ * of it, and the test fuzz.recorded compares.
  */
 #include "vmm_sequences.h"
 
@@ -96,6 +96,61 @@ const struct vmm vmm_qemu = {
 	    [VMM_RESUME] = qemu_start,
 	    [VMM_RESET] = qemu_stop,
 	    [VMM_RESTART] = qemu_start,
+	},
+};
+
+/*
+ * QEMU before 10.2 (10.0.13, vhost-user-device-pci and a fork's vhost-user-console-pci): the same
+ * but for KICK, CALL and ERR, which ask for no acknowledgement, and for the rings, which have 1,024
+ * entries whatever the device's vq_size says (until 11.1).
+ */
+static const struct vmm_step qemu_10_connect[] = {
+    {.request = FE_GET_FEATURES},
+    {.request = FE_GET_PROTOCOL_FEATURES},
+    {.request = FE_SET_PROTOCOL_FEATURES},
+    {.request = FE_GET_QUEUE_NUM, .needs = MQ},
+    {.request = FE_GET_MAX_MEM_SLOTS, .needs = MEM_SLOTS},
+    {.request = FE_SET_BACKEND_REQ_FD, .ack = true, .needs = BACKEND_REQ},
+    {.request = FE_SET_OWNER},
+    {.request = FE_GET_FEATURES},
+    {.request = FE_SET_VRING_CALL, .vrings = VMM_ALL, .block = 1, .value = VMM_CALL_MASKED},
+    {.request = FE_SET_VRING_ERR, .vrings = VMM_ALL, .block = 1},
+    {.request = 0},
+};
+
+static const struct vmm_step qemu_10_start[] = {
+    {.request = FE_SET_FEATURES},
+    {.request = FE_SET_MEM_TABLE, .ack = true, .unless = MEM_SLOTS},
+    {.request = FE_ADD_MEM_REG, .ack = true, .needs = MEM_SLOTS, .first_only = true},
+    {.request = FE_SET_VRING_NUM, .vrings = VMM_CONFIGURED, .block = 1},
+    {.request = FE_SET_VRING_BASE, .vrings = VMM_CONFIGURED, .block = 1, .value = VMM_BASE_SAVED},
+    {.request = FE_SET_VRING_ADDR, .vrings = VMM_CONFIGURED, .block = 1},
+    {.request = FE_SET_VRING_KICK, .vrings = VMM_CONFIGURED, .block = 1},
+    {.request = FE_SET_VRING_CALL, .vrings = VMM_CONFIGURED, .block = 1},
+    {.request = FE_SET_VRING_ENABLE, .vrings = VMM_ALL, .block = 2, .value = 1, .ack = true},
+    {.request = FE_GET_FEATURES, .vrings = VMM_ALL, .block = 2, .unless = REPLY_ACK},
+    {.request = FE_SET_VRING_CALL, .vrings = VMM_ALL, .block = 3},
+    {.request = 0},
+};
+
+const struct vmm vmm_qemu_10 = {
+    .name = "QEMU 10.0",
+    .features = ~0ull,
+    .protocol_features = MQ | REPLY_ACK | BACKEND_REQ | CONFIG | MEM_SLOTS,
+    .need_reply = VMM_NEED_REPLY_MARKED,
+    .queue_size = 1024,
+    .config_whole = 12,
+    .new_kicks = true,
+    .new_calls = true,
+    .phase =
+	{
+	    [VMM_CONNECT] = qemu_10_connect,
+	    [VMM_START] = qemu_10_start,
+	    [VMM_CONFIG] = read_size,
+	    [VMM_STOP] = qemu_stop,
+	    [VMM_RESUME] = qemu_10_start,
+	    [VMM_RESET] = qemu_stop,
+	    [VMM_RESTART] = qemu_10_start,
 	},
 };
 
@@ -308,7 +363,7 @@ const struct vmm vmm_libkrun = {
 };
 
 const struct vmm *const vmm_all[] = {
-    &vmm_qemu, &vmm_crosvm, &vmm_cloud_hypervisor, &vmm_libkrun, NULL,
+    &vmm_qemu, &vmm_qemu_10, &vmm_crosvm, &vmm_cloud_hypervisor, &vmm_libkrun, NULL,
 };
 
 const char *vmm_phase_name(enum vmm_phase phase)

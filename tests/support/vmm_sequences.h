@@ -92,6 +92,7 @@ struct vmm {
 };
 
 extern const struct vmm vmm_qemu;
+extern const struct vmm vmm_qemu_10;
 extern const struct vmm vmm_crosvm;
 extern const struct vmm vmm_cloud_hypervisor;
 extern const struct vmm vmm_libkrun;

@@ -302,7 +302,8 @@ TEST(regions_are_judged)
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int fd = file_of(0x100000);
-		enum gmem_verdict verdict = gmem_judge(&gmem, &rows[i].region, fd, UINT64_MAX);
+		enum gmem_verdict verdict =
+		    gmem_judge(&gmem, &rows[i].region, fd, &gmem_fixture_no_limits);
 
 		if (verdict != rows[i].verdict)
 			fail_msg("%s: %s", rows[i].what, gmem_verdict_text(verdict));
@@ -326,10 +327,12 @@ TEST(only_files_in_memory_are_taken)
 
 	gmem_init(&gmem, NULL);
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	assert_int_equal(gmem_judge(&gmem, &region, event, UINT64_MAX), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, null, UINT64_MAX), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, pair[0], UINT64_MAX), GMEM_FILE_KIND);
-	assert_int_equal(gmem_judge(&gmem, &region, -1, UINT64_MAX), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, event, &gmem_fixture_no_limits),
+	                 GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, null, &gmem_fixture_no_limits), GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, pair[0], &gmem_fixture_no_limits),
+	                 GMEM_FILE_KIND);
+	assert_int_equal(gmem_judge(&gmem, &region, -1, &gmem_fixture_no_limits), GMEM_FILE_KIND);
 	close(event);
 	close(null);
 	close(pair[0]);
@@ -363,16 +366,87 @@ TEST(there_are_as_many_regions_as_slots)
 	gmem_init(&gmem, NULL);
 	for (unsigned int i = 0; i < GMEM_REGIONS_MAX; i++) {
 		fd = file_of(0x1000);
-		assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_OK);
+		assert_int_equal(gmem_judge(&gmem, &region, fd, &gmem_fixture_no_limits), GMEM_OK);
 		assert_int_equal(gmem_map(&gmem, &region, fd), 0);
 		region.guest_addr += 0x1000;
 		region.user_addr += 0x2000;
 	}
 	fd = file_of(0x1000);
-	assert_int_equal(gmem_judge(&gmem, &region, fd, UINT64_MAX), GMEM_NO_SLOT);
+	assert_int_equal(gmem_judge(&gmem, &region, fd, &gmem_fixture_no_limits), GMEM_NO_SLOT);
 	close(fd);
 	assert_int_equal(gmem_covers(&gmem, 0x1000, GMEM_REGIONS_MAX * 0x1000), GMEM_REGIONS_MAX);
 	gmem_deinit(&gmem);
+	gmem_deinit(&gmem);
+}
+
+TEST(there_are_no_more_regions_than_a_guest_may_have)
+{
+	static const struct gmem_limits limits = {2, UINT64_MAX};
+	struct gmem_region region = {0x1000, 0x1000, 0x70001000, 0};
+	int fd = file_of(0x1000);
+	struct gmem gmem;
+
+	gmem_init(&gmem, NULL);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(gmem_judge(&gmem, &region, fd, &limits), GMEM_OK);
+		assert_int_equal(gmem_map(&gmem, &region, file_of(0x1000)), 0);
+		region.guest_addr += 0x1000;
+		region.user_addr += 0x1000;
+	}
+	assert_int_equal(gmem_judge(&gmem, &region, fd, &limits), GMEM_NO_SLOT);
+	close(fd);
+	gmem_deinit(&gmem);
+}
+
+/* The regions of a guest in which number `i` is at this address, with a hole behind each. */
+static struct gmem_region spread(unsigned int i)
+{
+	return (struct gmem_region){0x100000 + i * 0x3000ull, 0x1000, 0x70000000 + i * 0x5000ull,
+	                            0};
+}
+
+static void assert_found(struct gmem *gmem, unsigned int i, bool there)
+{
+	const struct gmem_region region = spread(i);
+	uint8_t *first = gmem_guest(gmem, region.guest_addr, region.size);
+
+	assert_int_equal(first != NULL, there);
+	assert_null(gmem_guest(gmem, region.guest_addr - 1, 1));
+	assert_null(gmem_guest(gmem, region.guest_addr + region.size, 1));
+	assert_ptr_equal(gmem_user(gmem, region.user_addr, region.size), first);
+	if (there)
+		assert_int_equal(*first, i % 251);
+}
+
+/* However many there are, in whatever order they come and go. */
+TEST(regions_come_and_go_in_any_order)
+{
+	struct gmem gmem;
+
+	gmem_init(&gmem, NULL);
+	for (unsigned int k = 0; k < GMEM_REGIONS_MAX; k++) {
+		/* 509 is a prime: each number once. */
+		unsigned int i = k * 197 % GMEM_REGIONS_MAX;
+		const struct gmem_region region = spread(i);
+		int fd = file_of(0x1000);
+
+		assert_int_equal(gmem_judge(&gmem, &region, fd, &gmem_fixture_no_limits), GMEM_OK);
+		assert_int_equal(gmem_map(&gmem, &region, fd), 0);
+		*(uint8_t *)gmem_guest(&gmem, region.guest_addr, 1) = (uint8_t)(i % 251);
+		assert_found(&gmem, i, true);
+	}
+	for (unsigned int i = 0; i < GMEM_REGIONS_MAX; i++)
+		assert_found(&gmem, i, true);
+	for (unsigned int k = 0; k < GMEM_REGIONS_MAX; k++) {
+		unsigned int i = k * 311 % GMEM_REGIONS_MAX;
+		unsigned int next = (k + 1) * 311 % GMEM_REGIONS_MAX;
+		const struct gmem_region region = spread(i);
+
+		gmem_unmap(&gmem, &region);
+		assert_found(&gmem, i, false);
+		assert_found(&gmem, next, k + 1 < GMEM_REGIONS_MAX);
+	}
+	assert_int_equal(gmem.count, 0);
 	gmem_deinit(&gmem);
 }
 
@@ -402,7 +476,9 @@ TEST(no_more_is_mapped_than_may_be)
 	assert_int_equal(gmem_map(&gmem, &base, file_of(BASE_SIZE)), 0);
 	assert_int_equal(gmem_mapped(&gmem), BASE_SIZE);
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		if (gmem_judge(&gmem, &rows[i].region, fd, rows[i].most) != rows[i].verdict)
+		const struct gmem_limits limits = {GMEM_REGIONS_MAX, rows[i].most};
+
+		if (gmem_judge(&gmem, &rows[i].region, fd, &limits) != rows[i].verdict)
 			fail_msg("row %zu", i);
 	}
 	close(fd);
@@ -426,6 +502,8 @@ int main(void)
 	    UNIT(only_files_in_memory_are_taken),
 	    UNIT(a_file_that_may_not_be_written_is_an_error_and_stays_the_callers),
 	    UNIT(there_are_as_many_regions_as_slots),
+	    UNIT(there_are_no_more_regions_than_a_guest_may_have),
+	    UNIT(regions_come_and_go_in_any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

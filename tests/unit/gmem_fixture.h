@@ -11,6 +11,8 @@
 
 #include <fcntl.h>
 
+static const struct gmem_limits gmem_fixture_no_limits = {GMEM_REGIONS_MAX, UINT64_MAX};
+
 static inline struct gmem_region gmem_fixture_region(const struct guest_region *region)
 {
 	return (struct gmem_region){
@@ -27,7 +29,8 @@ static inline void gmem_fixture_map(struct gmem *gmem, const struct guest_memory
 	struct gmem_region region = gmem_fixture_region(&memory->region[i]);
 	int fd = fcntl(memory->region[i].fd, F_DUPFD_CLOEXEC, 0);
 
-	if (gmem_judge(gmem, &region, fd, UINT64_MAX) != GMEM_OK || gmem_map(gmem, &region, fd) < 0)
+	if (gmem_judge(gmem, &region, fd, &gmem_fixture_no_limits) != GMEM_OK ||
+	    gmem_map(gmem, &region, fd) < 0)
 		support_die("region %u can't be mapped", i);
 }
 

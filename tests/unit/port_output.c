@@ -346,13 +346,14 @@ TEST(a_long_chain_does_not_escape_the_budget_of_descriptors)
 /* A buffer counts as often as there are regions that it lies in. */
 TEST(crumbs_do_not_escape_the_budget_of_descriptors)
 {
+	enum { TABLES = 32, IN_TABLE = VIRTQ_BORDERS_MAX / GMEM_REGIONS_MAX };
 	struct port_outcome outcome;
 	uint32_t crumbs;
 
 	set_up(INDIRECT);
 	f.data = port_crumble(&f, &crumbs);
-	for (unsigned int i = 0; i < 5; i++)
-		transmit_table(60, crumbs);
+	for (unsigned int i = 0; i < TABLES; i++)
+		transmit_table(IN_TABLE, crumbs);
 	do {
 		uint64_t before = byte_ring_head(&f.port.output);
 
@@ -360,7 +361,7 @@ TEST(crumbs_do_not_escape_the_budget_of_descriptors)
 		assert_in_range(byte_ring_head(&f.port.output) - before, 0,
 		                PORT_BUDGET_DESCS + GMEM_REGIONS_MAX);
 	} while (outcome.again);
-	assert_int_equal(byte_ring_head(&f.port.output), 5 * 60 * crumbs);
+	assert_int_equal(byte_ring_head(&f.port.output), TABLES * IN_TABLE * crumbs);
 	tear_down();
 }
 

@@ -100,6 +100,15 @@ static void on_reset_device(struct session *session)
 	note(session, "reset", 0, "");
 }
 
+static void on_session_began(struct session *session)
+{
+	for (unsigned int i = 0; i < SESSION_VRINGS; i++) {
+		if (virtq_started(&session->vrings[i]))
+			support_die("vring %u is started in a session that begins", i);
+	}
+	note(session, "began", 0, "");
+}
+
 static const char *on_transfer_state(struct session *session, bool load, int fd)
 {
 	if (fixture_of(session)->state_refused)
@@ -107,6 +116,12 @@ static const char *on_transfer_state(struct session *session, bool load, int fd)
 	note(session, load ? "load" : "save", 0, "");
 	fd_close(&fd);
 	return NULL;
+}
+
+static void on_hint(struct session *session, enum session_hint hint, uint64_t number)
+{
+	fixture_of(session)->hints |= 1u << hint;
+	fixture_of(session)->hint_number = number;
 }
 
 static enum session_transfer on_check_state(struct session *session)
@@ -126,7 +141,9 @@ static const struct session_ops ops = {
     .read_config = on_read_config,
     .write_config = on_write_config,
     .reset_device = on_reset_device,
+    .session_began = on_session_began,
     .transfer_state = on_transfer_state,
+    .hint = on_hint,
     .check_state = on_check_state,
 };
 
@@ -135,7 +152,7 @@ void session_fixture_init(struct session_fixture *f)
 	static const struct request_limits limits = {
 	    .vrings = SESSION_VRINGS,
 	    .vring_size = 1024,
-	    .mapped = SESSION_MAPPED,
+	    .memory = {.regions = GMEM_REGIONS_MAX, .mapped = SESSION_MAPPED},
 	};
 	struct session_place place;
 

@@ -31,6 +31,8 @@ struct session_fixture {
 	bool state_refused;             /* a transfer of the device's state */
 	enum session_transfer transfer; /* how the last one went */
 	char events[512];
+	unsigned int hints; /* a bit each, and the last one's number */
+	uint64_t hint_number;
 	struct session_reply reply; /* of the last message */
 	uint8_t config[12];
 };

@@ -157,10 +157,40 @@ TEST(a_refusal_changes_nothing)
 	free(before);
 }
 
+/* What a person can mend is told with the number that it takes. */
+TEST(a_refusal_that_can_be_mended_gives_a_hint)
+{
+	static const struct {
+		uint32_t size;
+		bool fine;
+	} rows[] = {{512, true}, {1024, true}, {2048, false}, {VIRTQ_SIZE_MAX, false}};
+
+	session_fixture_init(&f);
+	session_bring_up(&f);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		f.hints = 0;
+		assert_int_equal(!session_send_state(&f, VHOST_USER_SET_VRING_NUM, 3, rows[i].size),
+		                 rows[i].fine);
+		assert_int_equal(f.hints, rows[i].fine ? 0 : 1u << SESSION_HINT_VRING_SIZE);
+		if (!rows[i].fine)
+			assert_same(f.hint_number, rows[i].size);
+	}
+	f.hints = 0;
+	assert_non_null(session_send_fd(&f, VHOST_USER_SET_VRING_KICK, 1, -1));
+	assert_int_equal(f.hints, 1u << SESSION_HINT_POLLED);
+	assert_same(f.hint_number, 1);
+	assert_null(session_send_table(&f, 1, 1));
+	f.hints = 0;
+	assert_non_null(session_send_fd(&f, VHOST_USER_SET_VRING_KICK, 1, f.driver.kick));
+	assert_int_equal(f.hints, 1u << SESSION_HINT_NOT_SHARED);
+	session_fixture_deinit(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    UNIT(a_refusal_changes_nothing),
+	    UNIT(a_refusal_that_can_be_mended_gives_a_hint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
