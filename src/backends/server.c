@@ -58,6 +58,19 @@ static void on_emptied(struct client_set *clients)
 	stop_if_done(container_of(clients, struct server, clients));
 }
 
+/* A port for one client: who comes meanwhile isn't turned away for the sake of a port check. */
+static void on_settled(struct client_set *clients)
+{
+	struct server *server = container_of(clients, struct server, clients);
+
+	if (clients->access != ACCESS_SINGLE)
+		return;
+	if (client_set_calls(clients))
+		acceptor_hold(&server->acceptor);
+	else
+		acceptor_go_on(&server->acceptor);
+}
+
 static void server_stop(struct backend *backend)
 {
 	loop_scope_close(&server_of(backend)->scope);
@@ -84,5 +97,6 @@ void server_init(struct server *server, const struct server_ops *ops, struct loo
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
 	client_set_init(&server->clients, port, protocol, access, &server->scope, on_emptied);
+	server->clients.settled = on_settled;
 	acceptor_start(&server->acceptor, &server->scope, NULL, fd, port->name, on_accepted);
 }

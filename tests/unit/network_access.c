@@ -259,7 +259,7 @@ TEST(when_the_writer_leaves_the_one_that_has_been_there_longest_writes)
 	tear_down();
 }
 
-TEST(the_newest_takes_over_and_the_one_before_is_told_and_closed)
+TEST(who_types_takes_over_and_the_one_before_is_told_and_closed)
 {
 	int clients[3];
 
@@ -269,14 +269,17 @@ TEST(the_newest_takes_over_and_the_one_before_is_told_and_closed)
 	assert_guest_gets("first");
 	for (unsigned int i = 1; i < 3; i++) {
 		clients[i] = join();
+		assert_untold(clients[i - 1]);
+		type(clients[i], "n");
+		assert_guest_gets("n");
 		network_expect_text(&f, clients[i - 1], TAKEN_OVER);
 		/* As long as it hasn't seen that. */
 		for (unsigned int k = 0; k < 3; k++) {
 			type(clients[i - 1], "no");
 			turn_some(f.loop);
 		}
-		type(clients[i], "newest");
-		assert_guest_gets("newest");
+		type(clients[i], "ewest");
+		assert_guest_gets("ewest");
 		assert_ends(clients[i - 1]);
 		close(clients[i - 1]);
 	}
@@ -296,6 +299,7 @@ TEST(who_is_told_to_go_gets_the_line_though_its_input_was_waiting)
 	type(clients[0], "waits");
 	turn_some(f.loop);
 	clients[1] = join();
+	type(clients[1], "x");
 	turn_until(f.loop, is_received(clients[0]));
 	network_expect_text(&f, clients[0], TAKEN_OVER);
 	assert_ends(clients[0]);
@@ -319,6 +323,7 @@ TEST(who_is_told_to_go_is_told_behind_what_is_on_its_way)
 		turn_some(f.loop);
 	}
 	clients[1] = join();
+	type(clients[1], "x");
 	turn_until(f.loop,
 	           (len += network_read(clients[0], got + len, sizeof(got) - len)) >= line &&
 	               memcmp(got + len - line, TAKEN_OVER, line) == 0);
@@ -369,6 +374,7 @@ TEST(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more)
 	network_guest_writes(&f, 0, written);
 	clients[0] = network_connect(0);
 	clients[1] = network_connect(0);
+	type(clients[1], "x");
 	network_expect(&f, clients[0], 0, 1000);
 	network_expect_text(&f, clients[0], TAKEN_OVER);
 	while (read < (size_t)10 * OUTPUT) {
@@ -391,7 +397,11 @@ TEST(those_that_are_told_to_go_do_not_pile_up)
 	set_up(ACCESS_EXCLUSIVE);
 	turn_some(f.loop);
 	files = network_open_files();
-	join_all(clients, ROWS(clients));
+	for (unsigned int i = 0; i < ROWS(clients); i++) {
+		clients[i] = join();
+		type(clients[i], "x");
+		assert_guest_gets("x");
+	}
 	assert_in_range(network_open_files() - files, ROWS(clients) + 1, ROWS(clients) + 20);
 	type(clients[49], "here");
 	assert_guest_gets("here");
@@ -418,6 +428,116 @@ TEST(who_sends_no_more_has_given_up_its_place_and_reads_on)
 	tear_down();
 }
 
+/* A port check, say. */
+TEST(who_says_nothing_takes_no_place)
+{
+	int clients[4];
+
+	set_up(ACCESS_EXCLUSIVE);
+	clients[0] = join();
+	type(clients[0], "mine");
+	assert_guest_gets("mine");
+	for (unsigned int i = 1; i < 4; i++) {
+		clients[i] = join();
+		network_guest_writes(&f, 0, 100);
+		network_expect(&f, clients[i], 0, 100);
+		network_expect(&f, clients[0], 0, 100);
+	}
+	close(clients[1]);
+	reset(clients[2]);
+	half_close(clients[3]);
+	assert_untold(clients[0]);
+	type(clients[0], "still mine");
+	assert_guest_gets("still mine");
+	close(clients[0]);
+	close(clients[3]);
+	tear_down();
+}
+
+TEST(a_silent_one_writes_when_the_one_before_has_gone)
+{
+	int clients[3];
+
+	set_up(ACCESS_EXCLUSIVE);
+	join_all(clients, 3);
+	type(clients[0], "mine");
+	assert_guest_gets("mine");
+	reset(clients[0]);
+	network_expect_text(&f, clients[1], WRITES);
+	assert_untold(clients[2]);
+	type(clients[1], "one");
+	assert_guest_gets("one");
+	type(clients[2], "two");
+	assert_guest_gets("two");
+	network_expect_text(&f, clients[1], TAKEN_OVER);
+	assert_ends(clients[1]);
+	close(clients[1]);
+	close(clients[2]);
+	tear_down();
+}
+
+/* The guest reads nothing: nobody holds the place with that, nor loses what was typed. */
+TEST(one_takes_over_though_input_is_full)
+{
+	for (unsigned int telnet = 0; telnet < 2; telnet++) {
+		static char got[INPUT];
+		int clients[2];
+
+		network_fixture_init_as(&f, OUTPUT, INPUT,
+		                        &(struct client_protocol){.telnet = telnet},
+		                        ACCESS_EXCLUSIVE);
+		clients[0] = join();
+		fill_input(clients[0]);
+		clients[1] = join();
+		type(clients[1], telnet ? "\xff\xfb\x1f\xff\xf1\xff\xfa\x1f\xff\xff\xff\xf0" : "");
+		turn_some(f.loop);
+		assert_false(network_is_closed(clients[0]));
+		type(clients[1], "x");
+		turn_until(f.loop, network_is_closed(clients[0]));
+		assert_int_equal(byte_ring_get(&f.output.port.input, got, INPUT), INPUT);
+		f.backend->ops->wake(f.backend);
+		assert_guest_gets("x");
+		close_all(clients, 2);
+		tear_down();
+	}
+}
+
+/* The second waits until it is known whether the first stays. */
+TEST(a_port_check_does_not_cost_the_only_place)
+{
+	int check, client, other;
+
+	set_up(ACCESS_SINGLE);
+	check = join();
+	client = network_connect(0);
+	turn_some(f.loop);
+	close(check);
+	turn_until(f.loop, network_daemon_end(client) >= 0);
+	type(client, "mine");
+	assert_guest_gets("mine");
+	other = network_connect(0);
+	network_expect_text(&f, other, MARKED("too many clients"));
+	close(other);
+	close(client);
+	tear_down();
+}
+
+/* It is a reader. */
+TEST(who_stays_has_the_only_place_without_a_word)
+{
+	int client, other;
+
+	set_up(ACCESS_SINGLE);
+	client = join();
+	other = network_connect(0);
+	network_expect_text(&f, other, MARKED("too many clients"));
+	network_guest_writes(&f, 0, 100);
+	network_expect(&f, client, 0, 100);
+	close(other);
+	close(client);
+	tear_down();
+}
+
 /* Its bytes are the guest's alone. */
 TEST(on_a_data_port_nobody_is_told_anything)
 {
@@ -428,8 +548,10 @@ TEST(on_a_data_port_nobody_is_told_anything)
 	clients[0] = join();
 	network_guest_writes(&f, 0, 100);
 	turn_some(f.loop);
-	clients[1] = join();
 	network_expect(&f, clients[0], 0, 100);
+	clients[1] = join();
+	type(clients[1], "x");
+	assert_guest_gets("x");
 	assert_ends(clients[0]);
 	network_guest_writes(&f, 100, 100);
 	network_expect(&f, clients[1], 100, 100);
@@ -445,6 +567,8 @@ TEST(the_backend_may_be_stopped_while_one_is_told_to_go)
 	clients[0] = join();
 	fill_socket(clients[0]);
 	clients[1] = join();
+	type(clients[1], "x");
+	assert_guest_gets("x");
 	f.backend->ops->stop(f.backend);
 	tear_down();
 	close_all(clients, 2);
@@ -563,11 +687,16 @@ TEST(a_telnet_client_is_told_to_go_behind_what_is_encoded)
 	network_guest_writes(&f, 0, 100);
 	turn_some(f.loop);
 	clients[1] = join();
+	/* Telnet's own bytes take nobody's place, and its window doesn't count. */
+	tell_size(clients[1], 100, 40);
+	assert_size(80, 24);
+	type(clients[1], "x");
+	assert_guest_gets("x");
 	skip_greeting(clients[0]);
 	network_expect(&f, clients[0], 0, 100);
 	network_expect_text(&f, clients[0], TAKEN_OVER);
 	assert_ends(clients[0]);
-	assert_size(0, 0);
+	assert_size(100, 40);
 	close_all(clients, 2);
 	tear_down();
 }
@@ -580,13 +709,18 @@ int main(void)
 	    UNIT(a_watcher_that_types_is_told_once),
 	    UNIT(watchers_are_never_blocked),
 	    UNIT(when_the_writer_leaves_the_one_that_has_been_there_longest_writes),
-	    UNIT(the_newest_takes_over_and_the_one_before_is_told_and_closed),
+	    UNIT(who_types_takes_over_and_the_one_before_is_told_and_closed),
 	    UNIT(who_is_told_to_go_gets_the_line_though_its_input_was_waiting),
 	    UNIT(who_is_told_to_go_is_told_behind_what_is_on_its_way),
 	    UNIT(who_is_told_to_go_and_does_not_read_goes_all_the_same),
 	    UNIT(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more),
 	    UNIT(those_that_are_told_to_go_do_not_pile_up),
 	    UNIT(who_sends_no_more_has_given_up_its_place_and_reads_on),
+	    UNIT(who_says_nothing_takes_no_place),
+	    UNIT(a_silent_one_writes_when_the_one_before_has_gone),
+	    UNIT(one_takes_over_though_input_is_full),
+	    UNIT(a_port_check_does_not_cost_the_only_place),
+	    UNIT(who_stays_has_the_only_place_without_a_word),
 	    UNIT(on_a_data_port_nobody_is_told_anything),
 	    UNIT(the_backend_may_be_stopped_while_one_is_told_to_go),
 	    UNIT(telnet_watchers_are_told_when_they_type_but_not_for_telnets_own_bytes),
