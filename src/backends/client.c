@@ -165,7 +165,8 @@ static void on_drained(struct loop_scope *scope)
 
 	reader_deinit(&client->reader);
 	telnet_codec_free(client->telnet);
-	fd_close(&client->fd);
+	fd_discard(strays_discarder(set->strays), &client->fd);
+	free(client->strays);
 	list_remove(&client->link);
 	set->leaving -= client->leaving;
 	free(client);
@@ -410,6 +411,14 @@ static bool init_telnet(struct client *client)
 	return true;
 }
 
+static bool init_strays(struct client *client)
+{
+	if (!client->set->strays)
+		return true;
+	client->strays = malloc(sizeof(*client->strays));
+	return client->strays;
+}
+
 static struct client *make_client(struct client_set *set)
 {
 	size_t to_decode = set->protocol.telnet ? CLIENT_RECEIVE_BYTES : 0;
@@ -418,8 +427,9 @@ static struct client *make_client(struct client_set *set)
 	if (!client)
 		return NULL;
 	init_client(client, set);
-	if (init_telnet(client))
+	if (init_strays(client) && init_telnet(client))
 		return client;
+	free(client->strays);
 	reader_deinit(&client->reader);
 	free(client);
 	return NULL;
@@ -430,7 +440,7 @@ int client_new(struct client_set *set, int fd, const char *name)
 	struct client *client = make_client(set);
 
 	if (!client) {
-		fd_close(&fd);
+		fd_discard(strays_discarder(set->strays), &fd);
 		return -ENOMEM;
 	}
 	client->fd = fd;
@@ -466,8 +476,9 @@ void client_set_turn_away(struct client_set *set, int fd, const char *why)
 	send(fd, line, client_mark(set, line, why), MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
 	/* With input unread, close() is a reset, which may overtake the line. */
-	recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
-	fd_close(&fd);
+	if (!set->strays)
+		recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
+	fd_discard(strays_discarder(set->strays), &fd);
 }
 
 bool client_set_close_gone(struct client_set *set)

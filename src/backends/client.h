@@ -18,6 +18,7 @@
 #include "backends/output.h"
 #include "backends/window.h"
 #include "base/log.h"
+#include "loop/strays.h"
 
 struct client;
 
@@ -64,6 +65,7 @@ struct client_set {
 	unsigned int leaving;  /* of `count`, those that are told that they have to go */
 	uint64_t joined;       /* how many have come */
 	struct client *writer; /* the one that may write, unless all may; NULL: nobody is there */
+	struct strays *strays; /* descriptors that clients can't be kept from sending; or NULL */
 	bool closes_silently; /* a close looks like an end of input: TCP */
 	/* The last client has gone. */
 	void (*emptied)(struct client_set *set);

@@ -71,6 +71,8 @@ struct client {
 	struct telnet_codec_user telnet_user;
 	struct telnet_codec *telnet; /* NULL: raw */
 
+	struct strays_room *strays; /* for the receive, or NULL */
+
 	const char *notice;  /* what is to be told in a marked line, or NULL */
 	struct stage *stage; /* telnet's, or `lines` */
 	struct stage lines;  /* the marked lines of a raw one */

@@ -81,15 +81,15 @@ static void receive(struct client *client)
 		          CLIENT_RECEIVE_BYTES);
 	}
 	client->set->port->receiving = true;
-	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);
+	strays_arm_recv(client->strays, &client->receive, client->fd, room, len, MSG_DONTWAIT);
 }
 
 /* For one that may not write. */
 static void receive_and_discard(struct client *client, size_t len)
 {
 	client->discarding = true;
-	loop_arm_recv(&client->receive, client->fd,
-	              client->telnet ? client->to_decode : thrown_away, len, MSG_DONTWAIT);
+	strays_arm_recv(client->strays, &client->receive, client->fd,
+	                client->telnet ? client->to_decode : thrown_away, len, MSG_DONTWAIT);
 }
 
 static void decode(struct client *client, size_t len, struct byte_ring *input)
@@ -176,6 +176,8 @@ static void on_receive(struct loop_op *op, int32_t res)
 	struct client_set *set = client->set;
 	bool discarding = client->discarding;
 
+	if (res >= 0)
+		strays_take(set->strays, client->strays);
 	if (loop_is_shortage(res) && !client_is_closing(client)) {
 		loop_arm_again(op);
 		return;
@@ -251,6 +253,9 @@ void client_go_on_receiving(struct client *client)
 	struct client_set *set = client->set;
 
 	if (client_is_closing(client) || client->receive.armed)
+		return;
+	/* What they have sent already is still being closed. */
+	if (client->readable && strays_pending(set->strays))
 		return;
 	if (client->readable && client->guard.state != CLIENT_GUARD_OFF &&
 	    !client_guard_lets_pass(client))
