@@ -19,18 +19,6 @@
 #define INPUT  1024u
 #define OUTPUT 65536u
 
-int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
-
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
-{
-	if (level == SOL_SOCKET && option == 83 /* SO_PASSRIGHTS */) {
-		errno = ENOPROTOOPT;
-		return -1;
-	}
-	return __real_setsockopt(fd, level, option, value, len);
-}
-
 static struct backend_fixture f;
 static char path[64];
 
