@@ -170,12 +170,12 @@ int guest_port_start(struct guest_port *port, const struct guest_port_ops *ops, 
 	};
 	port->output = (struct output){
 	    .port =
-	        {
-	            .device = &port->device,
-	            .name = port->name,
-	            .data = config->data,
-	            .tail = config->tail,
-	        },
+		{
+		    .device = &port->device,
+		    .name = port->name,
+		    .data = config->data,
+		    .tail = config->tail,
+		},
 	};
 	port->backend = NULL;
 	port->log = NULL;

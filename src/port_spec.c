@@ -319,8 +319,7 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	spec.error = ret_error;
 	if (!copy)
 		return fail(&spec, "no memory");
-	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec) &&
-	     settle_tail(&spec);
+	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec) && settle_tail(&spec);
 	settle_access(&spec);
 	ok = ok && add_number(&spec, guest_index) && make_port(&spec, guest_index, ret);
 	free(copy);

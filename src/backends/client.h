@@ -52,7 +52,7 @@ struct client_set {
 	struct backend_port *port;
 	struct client_protocol protocol;
 	enum access access;
-	bool guards;            /* its clients may be browsers, which are closed: see http_guard.h */
+	bool guards; /* its clients may be browsers, which are closed: see http_guard.h */
 	struct log_limit limit; /* of what clients can have logged at will */
 	struct window_set windows;
 	struct loop_scope *scope;
@@ -66,7 +66,7 @@ struct client_set {
 	uint64_t joined;       /* how many have come */
 	struct client *writer; /* the one that may write, unless all may; NULL: nobody is there */
 	struct strays *strays; /* descriptors that clients can't be kept from sending; or NULL */
-	bool closes_silently; /* a close looks like an end of input: TCP */
+	bool closes_silently;  /* a close looks like an end of input: TCP */
 	/* The last client has gone. */
 	void (*emptied)(struct client_set *set);
 	/* client_set_calls() may have changed; or NULL. */

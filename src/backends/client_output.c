@@ -119,7 +119,8 @@ static bool is_served(const struct client *client)
 
 void client_wake(struct client *client)
 {
-	if (!client_is_closing(client) && is_served(client) && !client->send.armed && !client_waits_for_room(client))
+	if (!client_is_closing(client) && is_served(client) && !client->send.armed &&
+	    !client_waits_for_room(client))
 		reader_flush(&client->reader, &client->flush);
 }
 

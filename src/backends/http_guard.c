@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The grammar of a browser's first bytes; see http_guard.h. Must not keep anything between calls. */
+/* The grammar of a browser's first bytes; see http_guard.h. Must not keep anything. */
 #include "backends/http_guard.h"
 
 #include "base/macros.h"

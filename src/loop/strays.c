@@ -89,8 +89,8 @@ void strays_take(struct strays *strays, struct strays_room *room)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&room->msg); c; c = CMSG_NXTHDR(&room->msg, c)) {
 		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
-		for (size_t i = 0; i < n && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS;
-		     i++) {
+		for (size_t i = 0;
+		     i < n && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS; i++) {
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));

@@ -45,11 +45,7 @@ struct bed_guest *new_tail_guest(uint64_t history, const struct port_driver_opti
 {
 	struct bed_port_options ports[] = {
 	    {.data = false},
-	    {.name = DATA_NAME,
-	     .data = true,
-	     .network = true,
-	     .history = history,
-	     .tail = tail},
+	    {.name = DATA_NAME, .data = true, .network = true, .history = history, .tail = tail},
 	};
 	struct multiport_driver_options options = {.ports = 2};
 	struct bed_guest *guest;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Holds what http_guard.c takes for a browser's first bytes, whole and cut at each byte, and what it
- * doesn't.
+ * Holds what http_guard.c takes for a browser's first bytes, whole and cut at each byte, and what
+ * it doesn't.
  */
 #include "unit.h"
 
@@ -17,10 +17,14 @@ static enum http_verdict judge(const char *text)
 TEST(requests_are_known_by_their_form_whatever_the_method)
 {
 	static const char *const requests[] = {
-	    "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /a?b=c HTTP/1.0\r\n",
-	    "OPTIONS * HTTP/1.1\r\n",            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-	    "CONNECT a.example:443 HTTP/1.1\r\n", "M-SEARCH http://a/ HTTP/1.1",
-	    "post /a HTTP/1.1\n",                "X!#$%&'*+-.^_`|~1 / HTTP/3.0",
+	    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	    "POST /a?b=c HTTP/1.0\r\n",
+	    "OPTIONS * HTTP/1.1\r\n",
+	    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+	    "CONNECT a.example:443 HTTP/1.1\r\n",
+	    "M-SEARCH http://a/ HTTP/1.1",
+	    "post /a HTTP/1.1\n",
+	    "X!#$%&'*+-.^_`|~1 / HTTP/3.0",
 	};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
@@ -41,10 +45,25 @@ TEST(a_request_that_comes_byte_by_byte_is_held_until_it_is_one)
 TEST(what_people_and_programs_type_is_none)
 {
 	static const char *const typed[] = {
-	    "r",          "root\n",       "\r",           "GET\r",        "GET /etc\n",
-	    "ls /",       "cat a HTTP/1", "G\x7f",        "GET  / HTTP/1.1", "GET / HTTP/x",
-	    "GET / http/1.1", " GET / HTTP/1.1", "\x1b[A", "\xff\xfb\x1f",  "\x16\x16",
-	    "\x16\x03\x05", "{\"execute\":1}", "GET / HTTPS", "GET\t/ HTTP/1.1",
+	    "r",
+	    "root\n",
+	    "\r",
+	    "GET\r",
+	    "GET /etc\n",
+	    "ls /",
+	    "cat a HTTP/1",
+	    "G\x7f",
+	    "GET  / HTTP/1.1",
+	    "GET / HTTP/x",
+	    "GET / http/1.1",
+	    " GET / HTTP/1.1",
+	    "\x1b[A",
+	    "\xff\xfb\x1f",
+	    "\x16\x16",
+	    "\x16\x03\x05",
+	    "{\"execute\":1}",
+	    "GET / HTTPS",
+	    "GET\t/ HTTP/1.1",
 	};
 
 	for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {

@@ -5,8 +5,7 @@
  */
 #include "unit.h"
 
-#include "base/macros.h"
-#include "network_fixture.h"
+#include "network_people.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,112 +14,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define INPUT  1024u
-#define OUTPUT 65536u
-
-#define MARKED(text) "\r\n[vhost-user-console: " text "]\r\n"
-#define WATCHES      MARKED("you only watch, another client writes")
-#define WRITES       MARKED("you write now")
-#define TAKEN_OVER   MARKED("another client has taken over")
-
-static struct backend_fixture f;
-
-static void set_up(enum access access)
-{
-	network_fixture_init_as(&f, OUTPUT, INPUT, &(struct client_protocol){0}, access);
-}
-
-static void tear_down(void)
-{
-	backend_fixture_deinit(&f);
-}
-
-/* It has come, before the next one. */
-static int join(void)
-{
-	int client = network_connect(0);
-
-	turn_until(f.loop, network_daemon_end(client) >= 0);
-	turn_some(f.loop);
-	return client;
-}
-
-static void join_all(int *clients, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++)
-		clients[i] = join();
-}
-
-static void close_all(const int *clients, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++)
-		close(clients[i]);
-}
-
-static void type(int client, const char *text)
-{
-	assert_int_equal(send(client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* The guest has got the text, and nothing else; then it has taken it. */
-static void assert_guest_gets(const char *text)
-{
-	char got[INPUT + 1];
-
-	turn_until(f.loop, byte_ring_used(&f.output.port.input) >= strlen(text));
-	turn_some(f.loop);
-	got[byte_ring_get(&f.output.port.input, got, INPUT)] = '\0';
-	assert_string_equal(got, text);
-	f.backend->ops->wake(f.backend);
-}
-
-/* Nothing has been sent to it that wasn't read yet. */
-static void assert_untold(int client)
-{
-	char bytes[256];
-	size_t n;
-
-	turn_some(f.loop);
-	n = network_read(client, bytes, sizeof(bytes));
-	if (n > 0)
-		fail_msg("it is told %.*s", (int)n, bytes);
-}
-
-/* The connection ends in order: a reset may overtake what was sent before. */
-static void assert_ends(int client)
-{
-	uint64_t give_up = support_now_ms() + support_deadline_ms();
-	int error = -1;
-	char byte;
-	ssize_t n;
-
-	while ((n = recv(client, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN) {
-		turning_step(f.loop, give_up, "the connection ends");
-	}
-	assert_int_equal(n, 0);
-	turn_some(f.loop);
-	getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
-	assert_int_equal(error, 0);
-}
-
-/* The daemon has received all it was sent by the client, and is still there. */
-static bool is_received(int client)
-{
-	int unsent = -1, unread = -1, end = network_daemon_end(client);
-
-	ioctl(client, SIOCOUTQ, &unsent);
-	ioctl(end, FIONREAD, &unread);
-	return unsent == 0 && unread == 0;
-}
-
-static void fill_input(int client)
-{
-	static const char bytes[INPUT];
-
-	assert_int_equal(send(client, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
-	turn_until(f.loop, byte_ring_free(&f.output.port.input) == 0);
-}
 
 TEST(shared_lets_all_write_and_tells_nobody_anything)
 {
@@ -205,21 +98,6 @@ TEST(watchers_are_never_blocked)
 	network_expect_text(&f, clients[1], WATCHES);
 	close_all(clients, 2);
 	tear_down();
-}
-
-static void half_close(int client)
-{
-	shutdown(client, SHUT_WR);
-	turn_some(f.loop);
-}
-
-static void reset(int client)
-{
-	struct linger now = {.l_onoff = 1};
-
-	setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(client);
-	turn_some(f.loop);
 }
 
 TEST(when_the_writer_leaves_the_one_that_has_been_there_longest_writes)
@@ -388,27 +266,6 @@ TEST(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more)
 	tear_down();
 }
 
-/* They neither read nor close their side. */
-TEST(those_that_are_told_to_go_do_not_pile_up)
-{
-	int clients[50];
-	unsigned int files;
-
-	set_up(ACCESS_EXCLUSIVE);
-	turn_some(f.loop);
-	files = network_open_files();
-	for (unsigned int i = 0; i < ROWS(clients); i++) {
-		clients[i] = join();
-		type(clients[i], "x");
-		assert_guest_gets("x");
-	}
-	assert_in_range(network_open_files() - files, ROWS(clients) + 1, ROWS(clients) + 20);
-	type(clients[49], "here");
-	assert_guest_gets("here");
-	close_all(clients, ROWS(clients));
-	tear_down();
-}
-
 TEST(who_sends_no_more_has_given_up_its_place_and_reads_on)
 {
 	int clients[2];
@@ -425,116 +282,6 @@ TEST(who_sends_no_more_has_given_up_its_place_and_reads_on)
 	type(clients[1], "person");
 	assert_guest_gets("person");
 	close_all(clients, 2);
-	tear_down();
-}
-
-/* A port check, say. */
-TEST(who_says_nothing_takes_no_place)
-{
-	int clients[4];
-
-	set_up(ACCESS_EXCLUSIVE);
-	clients[0] = join();
-	type(clients[0], "mine");
-	assert_guest_gets("mine");
-	for (unsigned int i = 1; i < 4; i++) {
-		clients[i] = join();
-		network_guest_writes(&f, 0, 100);
-		network_expect(&f, clients[i], 0, 100);
-		network_expect(&f, clients[0], 0, 100);
-	}
-	close(clients[1]);
-	reset(clients[2]);
-	half_close(clients[3]);
-	assert_untold(clients[0]);
-	type(clients[0], "still mine");
-	assert_guest_gets("still mine");
-	close(clients[0]);
-	close(clients[3]);
-	tear_down();
-}
-
-TEST(a_silent_one_writes_when_the_one_before_has_gone)
-{
-	int clients[3];
-
-	set_up(ACCESS_EXCLUSIVE);
-	join_all(clients, 3);
-	type(clients[0], "mine");
-	assert_guest_gets("mine");
-	reset(clients[0]);
-	network_expect_text(&f, clients[1], WRITES);
-	assert_untold(clients[2]);
-	type(clients[1], "one");
-	assert_guest_gets("one");
-	type(clients[2], "two");
-	assert_guest_gets("two");
-	network_expect_text(&f, clients[1], TAKEN_OVER);
-	assert_ends(clients[1]);
-	close(clients[1]);
-	close(clients[2]);
-	tear_down();
-}
-
-/* The guest reads nothing: nobody holds the place with that, nor loses what was typed. */
-TEST(one_takes_over_though_input_is_full)
-{
-	for (unsigned int telnet = 0; telnet < 2; telnet++) {
-		static char got[INPUT];
-		int clients[2];
-
-		network_fixture_init_as(&f, OUTPUT, INPUT,
-		                        &(struct client_protocol){.telnet = telnet},
-		                        ACCESS_EXCLUSIVE);
-		clients[0] = join();
-		fill_input(clients[0]);
-		clients[1] = join();
-		type(clients[1], telnet ? "\xff\xfb\x1f\xff\xf1\xff\xfa\x1f\xff\xff\xff\xf0" : "");
-		turn_some(f.loop);
-		assert_false(network_is_closed(clients[0]));
-		type(clients[1], "x");
-		turn_until(f.loop, network_is_closed(clients[0]));
-		assert_int_equal(byte_ring_get(&f.output.port.input, got, INPUT), INPUT);
-		f.backend->ops->wake(f.backend);
-		assert_guest_gets("x");
-		close_all(clients, 2);
-		tear_down();
-	}
-}
-
-/* The second waits until it is known whether the first stays. */
-TEST(a_port_check_does_not_cost_the_only_place)
-{
-	int check, client, other;
-
-	set_up(ACCESS_SINGLE);
-	check = join();
-	client = network_connect(0);
-	turn_some(f.loop);
-	close(check);
-	turn_until(f.loop, network_daemon_end(client) >= 0);
-	type(client, "mine");
-	assert_guest_gets("mine");
-	other = network_connect(0);
-	network_expect_text(&f, other, MARKED("too many clients"));
-	close(other);
-	close(client);
-	tear_down();
-}
-
-/* It is a reader. */
-TEST(who_stays_has_the_only_place_without_a_word)
-{
-	int client, other;
-
-	set_up(ACCESS_SINGLE);
-	client = join();
-	other = network_connect(0);
-	network_expect_text(&f, other, MARKED("too many clients"));
-	network_guest_writes(&f, 0, 100);
-	network_expect(&f, client, 0, 100);
-	close(other);
-	close(client);
 	tear_down();
 }
 
@@ -714,13 +461,7 @@ int main(void)
 	    UNIT(who_is_told_to_go_is_told_behind_what_is_on_its_way),
 	    UNIT(who_is_told_to_go_and_does_not_read_goes_all_the_same),
 	    UNIT(who_is_told_to_go_while_it_is_sent_output_holds_the_guest_no_more),
-	    UNIT(those_that_are_told_to_go_do_not_pile_up),
 	    UNIT(who_sends_no_more_has_given_up_its_place_and_reads_on),
-	    UNIT(who_says_nothing_takes_no_place),
-	    UNIT(a_silent_one_writes_when_the_one_before_has_gone),
-	    UNIT(one_takes_over_though_input_is_full),
-	    UNIT(a_port_check_does_not_cost_the_only_place),
-	    UNIT(who_stays_has_the_only_place_without_a_word),
 	    UNIT(on_a_data_port_nobody_is_told_anything),
 	    UNIT(the_backend_may_be_stopped_while_one_is_told_to_go),
 	    UNIT(telnet_watchers_are_told_when_they_type_but_not_for_telnets_own_bytes),

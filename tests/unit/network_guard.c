@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Holds that nothing a browser sends reaches a console's guest, in however many pieces it comes, and
- * that all else does, in order and without a byte lost.
+ * Holds that nothing a browser sends reaches a console's guest, in however many pieces it comes,
+ * and that all else does, in order and without a byte lost.
  */
 #include "unit.h"
 
