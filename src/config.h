@@ -13,8 +13,9 @@
 #include <sys/types.h>
 
 struct port_config {
-	char *name; /* what the guest knows it by, or NULL */
-	bool data;  /* it loses nothing and may hold the guest up; otherwise it is a console */
+	char *name;     /* what the guest knows it by, or NULL */
+	bool data;      /* it loses nothing and may hold the guest up; otherwise it is a console */
+	enum tail tail; /* of a data port */
 	const struct backend_kind *backend;
 	struct backend_place place;
 	char *log_path;   /* where to keep everything the guest prints there, or NULL */

@@ -86,6 +86,8 @@ void guest_device_follow_up(struct guest *guest, unsigned int i, struct port_out
 		guest_slots_wake(guest, console_port_of(i));
 	if (outcome.control)
 		guest_device_queue_answers(guest);
+	if (outcome.tail)
+		guest_slots_drop_tails(guest);
 	tell_if_broken(guest, i);
 	tell_log(guest);
 	end_if_lost(guest);

@@ -99,6 +99,11 @@ static void on_attended(struct backend_device *device)
 	port_at(device)->ops->attended(port_at(device));
 }
 
+static void on_left(struct backend_device *device)
+{
+	port_at(device)->ops->left(port_at(device));
+}
+
 static void on_quit(struct backend_device *device, bool failed)
 {
 	port_at(device)->ops->quit(port_at(device), failed);
@@ -159,11 +164,18 @@ int guest_port_start(struct guest_port *port, const struct guest_port_ops *ops, 
 	    .pump = on_pump,
 	    .resized = on_resized,
 	    .attended = on_attended,
+	    .left = on_left,
 	    .stopped = on_backend_stopped,
 	    .quit = on_quit,
 	};
 	port->output = (struct output){
-	    .port = {.device = &port->device, .name = port->name, .data = config->data},
+	    .port =
+		{
+		    .device = &port->device,
+		    .name = port->name,
+		    .data = config->data,
+		    .tail = config->tail,
+		},
 	};
 	port->backend = NULL;
 	port->log = NULL;

@@ -33,6 +33,8 @@ struct guest_port_ops {
 	/* output.port.cols and rows, or output.port.attended, have changed. */
 	void (*resized)(struct guest_port *port);
 	void (*attended)(struct guest_port *port);
+	/* See backend_device.left. */
+	void (*left)(struct guest_port *port);
 	/* The whole program should end; see backend_device.quit. */
 	void (*quit)(struct guest_port *port, bool failed);
 	/* All of it has stopped, and it may be started again. */

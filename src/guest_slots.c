@@ -71,6 +71,26 @@ static void on_port_attended(struct guest_port *port)
 	guest_device_queue(slot->guest, CONSOLE_CONTROL_RECEIVEQ);
 }
 
+void guest_slots_drop_tails(struct guest *guest)
+{
+	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
+		guest_device_queue(guest, console_transmitq_of(i));
+		guest_slots_wake(guest, i);
+	}
+}
+
+static void on_port_left(struct guest_port *port)
+{
+	struct guest_slot *slot = slot_of(port);
+	unsigned int id = id_of(slot);
+
+	if (port->output.port.dropping && !slot->removed)
+		guest_device_follow_up(slot->guest, console_transmitq_of(id),
+		                       console_leave(&slot->guest->console, id));
+	else
+		port->output.port.dropped(&port->output.port);
+}
+
 static void on_port_quit(struct guest_port *port, bool failed)
 {
 	struct guest *guest = slot_of(port)->guest;
@@ -96,6 +116,7 @@ static const struct guest_port_ops port_ops = {
     .pump = on_port_pump,
     .resized = on_port_resized,
     .attended = on_port_attended,
+    .left = on_port_left,
     .quit = on_port_quit,
     .stopped = on_port_stopped,
 };

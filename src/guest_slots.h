@@ -18,4 +18,7 @@ int guest_slots_start(struct guest *guest, unsigned int id, const struct port_co
 /* There is output of port `id`, or room for its input. */
 void guest_slots_wake(struct guest *guest, unsigned int id);
 
+/* Ports that drop what their clients have left have to be pumped for it. */
+void guest_slots_drop_tails(struct guest *guest);
+
 #endif

@@ -92,6 +92,12 @@ static bool set_access(struct spec *spec, const char *value)
 	return values_access(value, &spec->port.place.access);
 }
 
+static bool set_tail(struct spec *spec, const char *value)
+{
+	spec->port.tail = strcmp(value, "keep") == 0 ? TAIL_KEEP : TAIL_DROP;
+	return spec->port.tail == TAIL_KEEP || strcmp(value, "drop") == 0;
+}
+
 static bool set_uds_path(struct spec *spec, const char *value)
 {
 	return values_path(value, &spec->uds_path);
@@ -152,6 +158,7 @@ static const struct port_key {
     {"uds-path", "PATH", VALUES_PATH_TAKES, set_uds_path, has_uds, true},
     {"pty", "PATH", VALUES_PATH_TAKES, set_pty, has_pty, true},
     {"log-file", "PATTERN", VALUES_PATH_TAKES, set_log_file, NULL, false},
+    {"tail", "drop|keep", "drop or keep", set_tail, has_clients, false},
     {"history", "BYTES", VALUES_HISTORY_TAKES, set_history, NULL, false},
 };
 
@@ -252,6 +259,13 @@ static bool settle_backend(struct spec *spec)
 	return true;
 }
 
+static bool settle_tail(struct spec *spec)
+{
+	if (is_given(spec, set_tail) && !spec->port.data)
+		return fail(spec, "tail: is of no use with type=console: all clients get the same");
+	return true;
+}
+
 /* What a data port sends is one stream for one client, unless it is said otherwise. */
 static void settle_access(struct spec *spec)
 {
@@ -305,7 +319,7 @@ bool port_spec_parse(const char *text, const struct port_config *defaults, unsig
 	spec.error = ret_error;
 	if (!copy)
 		return fail(&spec, "no memory");
-	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec);
+	ok = (!text || read_items(&spec, copy)) && settle_backend(&spec) && settle_tail(&spec);
 	settle_access(&spec);
 	ok = ok && add_number(&spec, guest_index) && make_port(&spec, guest_index, ret);
 	free(copy);

@@ -15,6 +15,12 @@
 
 struct backend;
 
+/* What a data port does with output that its last client has left. */
+enum tail {
+	TAIL_DROP, /* nobody else gets it: the next one begins with what the guest writes then */
+	TAIL_KEEP, /* it waits for the next one */
+};
+
 /* The device's end; embedded in whoever works the port. */
 struct backend_device {
 	/* The backend has put input into its ring, or can take output again. */
@@ -25,6 +31,11 @@ struct backend_device {
 	void (*resized)(struct backend_device *device);
 	/* There are more people or fewer, in the port. */
 	void (*attended)(struct backend_device *device);
+	/*
+	 * The last client of a data port has gone and `dropping` is set: to be ended by
+	 * backend_port.dropped, when all is written that was meant for it. NULL: that is now.
+	 */
+	void (*left)(struct backend_device *device);
 	/*
 	 * The whole program should end: the person said so or its output is closed, or, with
 	 * `failed`, the output can't be written, which is logged.
@@ -57,6 +68,10 @@ struct backend_port {
 	 */
 	bool data;
 	uint64_t delivered; /* its output before this position has reached somebody */
+	enum tail tail;
+	/* What is written is for nobody, and nobody is served, until `dropped` is called. */
+	bool dropping;
+	void (*dropped)(struct backend_port *port);
 };
 
 struct backend_ops {

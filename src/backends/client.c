@@ -25,8 +25,10 @@
  */
 static bool attends(const struct client *client)
 {
+	bool known = client->presence == CLIENT_STAYS && !client->half_closed;
+
 	return !client_is_closing(client) && !client->leaving &&
-	       !(client->half_closed && client->set->port->data);
+	       (known || !client->set->port->data);
 }
 
 void client_set_tell_attended(struct client_set *set)
@@ -41,6 +43,121 @@ void client_set_tell_attended(struct client_set *set)
 	set->port->device->attended(set->port->device);
 }
 
+/* Coming and going. */
+
+bool client_set_calls(const struct client_set *set)
+{
+	list_for_each (link, &set->clients) {
+		const struct client *client = container_of(link, struct client, link);
+
+		if (!client_is_closing(client) && !client->leaving && !client->half_closed &&
+		    client->presence == CLIENT_CALLS)
+			return true;
+	}
+	return false;
+}
+
+static void tell_settled(struct client_set *set)
+{
+	if (set->settled)
+		set->settled(set);
+}
+
+static bool has_reader(const struct client_set *set)
+{
+	list_for_each (link, &set->clients) {
+		const struct client *client = container_of(link, struct client, link);
+
+		if (!client_is_closing(client) && !client->leaving &&
+		    client->presence == CLIENT_STAYS)
+			return true;
+	}
+	return false;
+}
+
+/* A client is no reader any more. What it left is for nobody else, if it was the last. */
+static void leave_output(struct client *client)
+{
+	if (client->presence == CLIENT_STAYS && !has_reader(client->set))
+		output_drop_tail(output_of(client->set->port));
+	tell_settled(client->set);
+}
+
+void client_stay(struct client *client)
+{
+	struct client_set *set = client->set;
+
+	if (client->presence == CLIENT_STAYS || client_is_closing(client) || set->port->dropping)
+		return;
+	client->presence = CLIENT_STAYS;
+	if (set->port->data && !client->reader.patient)
+		reader_make_patient(&client->reader);
+	client_set_tell_attended(set);
+	client_wake(client);
+	tell_settled(set);
+}
+
+static bool is_waited_for(const struct client *client)
+{
+	return client->reader.on_trial ? client->reader.buffered > 0
+	                               : client->presence == CLIENT_CALLS;
+}
+
+void client_stay_later(struct client *client)
+{
+	if (is_waited_for(client) && !client_is_closing(client) && !client->stay.op.armed)
+		loop_timer_arm(&client->stay,
+		               client->reader.on_trial ? CLIENT_TRIAL_MS : CLIENT_STAY_MS);
+}
+
+/* Nothing tells of a reset but that; and nothing at all that something has arrived. */
+static void look_at_trial(struct client *client)
+{
+	if (peer_queued(client->fd) > 0)
+		return;
+	client->reader.on_trial = false;
+	reader_delivered(&client->reader, true);
+	client_stay(client);
+	client_wake(client);
+}
+
+static void begin_trial(struct client *client)
+{
+	if (!client->reader.patient)
+		reader_make_patient(&client->reader);
+	client->reader.on_trial = true;
+	client_wake(client);
+}
+
+void client_doubt(struct client *client)
+{
+	if (client->set->port->data && client->set->closes_silently && !client->telnet &&
+	    client->presence == CLIENT_STAYS && !client->reader.on_trial)
+		begin_trial(client);
+	tell_settled(client->set);
+}
+
+static void on_stay(struct loop_op *op, int32_t res)
+{
+	struct client *client = container_of(op, struct client, stay.op);
+	const struct client_set *set = client->set;
+
+	(void)res;
+	if (client_is_closing(client) || client->leaving || !is_waited_for(client))
+		return;
+	client->hung_up |= peer_has_hung_up(client->fd);
+	if (client->hung_up && !client->readable)
+		client_close(client, NULL);
+	else if (client->reader.on_trial)
+		look_at_trial(client);
+	else if (client->half_closed && set->port->data && set->closes_silently &&
+	         !set->port->dropping && !client->telnet)
+		begin_trial(client);
+	else
+		client_stay(client);
+	client_stay_later(client);
+}
+
 static void on_drained(struct loop_scope *scope)
 {
 	struct client *client = container_of(scope, struct client, scope);
@@ -48,7 +165,8 @@ static void on_drained(struct loop_scope *scope)
 
 	reader_deinit(&client->reader);
 	telnet_codec_free(client->telnet);
-	fd_close(&client->fd);
+	fd_discard(strays_discarder(set->strays), &client->fd);
+	free(client->strays);
 	list_remove(&client->link);
 	set->leaving -= client->leaving;
 	free(client);
@@ -108,13 +226,29 @@ void client_give_up_writing(struct client *client)
 	window_let_count(&set->windows, &client->window, false);
 }
 
-/* The newest client finds its place. */
+/*
+ * The newest client finds its place. It takes nobody's before it types: it may be a port check, or
+ * somebody who only looks.
+ */
 static void admit(struct client *client)
 {
-	struct client_set *set = client->set;
-	struct client *before = set->writer;
+	const struct client_set *set = client->set;
 
-	if (before && set->access == ACCESS_WATCH)
+	if (set->access == ACCESS_SHARED || !set->writer)
+		let_write(client);
+}
+
+bool client_may_type(const struct client *client)
+{
+	return client_may_write(client) ||
+	       (could_write(client) && client->set->access == ACCESS_EXCLUSIVE);
+}
+
+void client_take_over(struct client *client)
+{
+	struct client *before = client->set->writer;
+
+	if (client_may_write(client) || !client_may_type(client))
 		return;
 	let_write(client);
 	if (before)
@@ -134,6 +268,8 @@ void client_close(struct client *client, const char *why)
 	reader_abandon(&client->reader);
 	client_give_up_writing(client);
 	client_set_tell_attended(client->set);
+	if (!client->leaving) /* else it has left already */
+		leave_output(client);
 }
 
 static void on_leave(struct loop_op *op, int32_t res)
@@ -161,6 +297,7 @@ void client_leave(struct client *client, const char *why)
 	client_end_output(client);
 	client_tell(client, why);
 	client_set_tell_attended(set);
+	leave_output(client);
 	loop_timer_arm(&client->leave, LEAVE_MS);
 	client_go_on_receiving(client);
 }
@@ -251,8 +388,12 @@ static void init_client(struct client *client, struct client_set *set)
 	window_init(&client->window);
 	loop_scope_init(&client->scope, set->scope->loop, on_drained);
 	loop_timer_init(&client->leave, &client->scope, on_leave);
+	loop_timer_init(&client->stay, &client->scope, on_stay);
+	if (!set->port->data && set->access != ACCESS_SINGLE)
+		client->presence = CLIENT_STAYS;
 	client_output_init(client);
 	client_input_init(client);
+	client_guard_init(client);
 }
 
 /* Returns false if there is no memory. */
@@ -273,6 +414,14 @@ static bool init_telnet(struct client *client)
 	return true;
 }
 
+static bool init_strays(struct client *client)
+{
+	if (!client->set->strays)
+		return true;
+	client->strays = malloc(sizeof(*client->strays));
+	return client->strays;
+}
+
 static struct client *make_client(struct client_set *set)
 {
 	size_t to_decode = set->protocol.telnet ? CLIENT_RECEIVE_BYTES : 0;
@@ -281,8 +430,9 @@ static struct client *make_client(struct client_set *set)
 	if (!client)
 		return NULL;
 	init_client(client, set);
-	if (init_telnet(client))
+	if (init_strays(client) && init_telnet(client))
 		return client;
+	free(client->strays);
 	reader_deinit(&client->reader);
 	free(client);
 	return NULL;
@@ -293,7 +443,7 @@ int client_new(struct client_set *set, int fd, const char *name)
 	struct client *client = make_client(set);
 
 	if (!client) {
-		fd_close(&fd);
+		fd_discard(strays_discarder(set->strays), &fd);
 		return -ENOMEM;
 	}
 	client->fd = fd;
@@ -303,6 +453,8 @@ int client_new(struct client_set *set, int fd, const char *name)
 	log_debug("%s: client %s has come", set->port->name, client->name);
 	admit(client);
 	client_set_tell_attended(set);
+	client_stay_later(client);
+	tell_settled(set);
 	client_wake(client);
 	client_go_on_receiving(client);
 	return 0;
@@ -310,7 +462,14 @@ int client_new(struct client_set *set, int fd, const char *name)
 
 unsigned int client_set_staying(const struct client_set *set)
 {
-	return set->count - set->leaving;
+	unsigned int count = 0;
+
+	list_for_each (link, &set->clients) {
+		const struct client *client = container_of(link, struct client, link);
+
+		count += !client_is_closing(client) && !client->leaving;
+	}
+	return count;
 }
 
 void client_set_turn_away(struct client_set *set, int fd, const char *why)
@@ -320,8 +479,9 @@ void client_set_turn_away(struct client_set *set, int fd, const char *why)
 	send(fd, line, client_mark(set, line, why), MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
 	/* With input unread, close() is a reset, which may overtake the line. */
-	recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
-	fd_close(&fd);
+	if (!set->strays)
+		recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
+	fd_discard(strays_discarder(set->strays), &fd);
 }
 
 bool client_set_close_gone(struct client_set *set)

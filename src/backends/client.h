@@ -10,20 +10,22 @@
  * away, so that nothing of it waits.
  *
  * client.c has the set and each client's life, client_output.c and client_input.c the two ways of
- * the bytes.
+ * the bytes, client_guard.c keeps web pages out.
  */
 #ifndef BACKENDS_CLIENT_H
 #define BACKENDS_CLIENT_H
 
 #include "backends/output.h"
 #include "backends/window.h"
+#include "base/log.h"
+#include "loop/strays.h"
 
 struct client;
 
 /* Who may write, with several clients. */
 enum access {
 	ACCESS_SHARED,    /* all */
-	ACCESS_EXCLUSIVE, /* the newest; the one before has to go */
+	ACCESS_EXCLUSIVE, /* the one that began to type last; the one before has to go */
 	ACCESS_WATCH,     /* the one that has been there longest; the others watch */
 	ACCESS_SINGLE,    /* the only one there is; others are turned away */
 };
@@ -37,11 +39,21 @@ struct client_protocol {
 /* The most that is received in one piece from a client whose input is decoded or thrown away. */
 #define CLIENT_RECEIVE_BYTES 1024u
 
+/*
+ * How long a client that has sent nothing has to stay until it counts as one, in ms: longer than a
+ * port check, and hardly longer than a person notices.
+ */
+#define CLIENT_STAY_MS 250u
+/* How often one that has ended its input is looked at, whether it has what it was sent. */
+#define CLIENT_TRIAL_MS 20u
+
 /* The clients of one port. Embedded in their backend. */
 struct client_set {
 	struct backend_port *port;
 	struct client_protocol protocol;
 	enum access access;
+	bool guards; /* its clients may be browsers, which are closed: see http_guard.h */
+	struct log_limit limit; /* of what clients can have logged at will */
 	struct window_set windows;
 	struct loop_scope *scope;
 	struct loop_timer look; /* at clients that aren't waited for, or that wait themselves */
@@ -53,8 +65,12 @@ struct client_set {
 	unsigned int leaving;  /* of `count`, those that are told that they have to go */
 	uint64_t joined;       /* how many have come */
 	struct client *writer; /* the one that may write, unless all may; NULL: nobody is there */
+	struct strays *strays; /* descriptors that clients can't be kept from sending; or NULL */
+	bool closes_silently;  /* a close looks like an end of input: TCP */
 	/* The last client has gone. */
 	void (*emptied)(struct client_set *set);
+	/* client_set_calls() may have changed; or NULL. */
+	void (*settled)(struct client_set *set);
 };
 
 void client_set_init(struct client_set *set, struct backend_port *port,
@@ -67,8 +83,11 @@ void client_set_init(struct client_set *set, struct backend_port *port,
  */
 int client_new(struct client_set *set, int fd, const char *name);
 
-/* How many clients there are without those that have to go. */
+/* How many clients there are without those that have to go or have gone. */
 unsigned int client_set_staying(const struct client_set *set);
+
+/* Whether there is a client of which it isn't known yet whether it stays. */
+bool client_set_calls(const struct client_set *set);
 
 /* Says to the peer of `fd`, as far as that can be done at once, why it can't stay; closes `fd`. */
 void client_set_turn_away(struct client_set *set, int fd, const char *why);

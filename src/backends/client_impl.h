@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * One client, for the three files that work it. Nobody else should need this.
+ * One client, for the files that work it. Nobody else should need this.
  */
 #ifndef BACKENDS_CLIENT_IMPL_H
 #define BACKENDS_CLIENT_IMPL_H
 
 #include "backends/client.h"
+#include "backends/http_guard.h"
 #include "backends/stage.h"
 #include "backends/telnet_codec.h"
 #include "loop/room.h"
@@ -16,6 +17,31 @@
 #define CLIENT_NAME_BYTES 64
 /* A marked line; so long is what it says at most. */
 #define CLIENT_LINE_BYTES 128
+
+/* Whether what a client has sent first may reach the guest: see http_guard.h. */
+enum client_guard_state {
+	CLIENT_GUARD_OFF,   /* all it sends may */
+	CLIENT_GUARD_WAITS, /* it has sent nothing yet */
+	CLIENT_GUARD_HOLDS, /* what it has sent stays in its socket, as it may become a request */
+};
+
+/*
+ * Whether somebody is there. A port check connects and goes at once: until a client has typed
+ * something or has stayed for CLIENT_STAY_MS, a data port gives it nothing and isn't open for it,
+ * and on a port for one client others wait until that is known.
+ */
+enum client_presence {
+	CLIENT_CALLS,
+	CLIENT_STAYS,
+};
+
+struct client_guard {
+	enum client_guard_state state;
+	enum http_verdict verdict; /* while it holds: the last one, */
+	size_t held;               /* of so many bytes */
+	uint64_t since_ms;         /* loop time at which the last of them came */
+	struct loop_timer quiet;
+};
 
 struct client {
 	struct list link;
@@ -28,6 +54,9 @@ struct client {
 	struct loop_op send;
 	struct loop_task flush;
 	struct loop_timer leave; /* how long it may take to tell it that it has to go */
+	struct client_guard guard;
+	enum client_presence presence;
+	struct loop_timer stay; /* looks whether it stays, or has what it was sent on trial */
 	int fd;
 	uint64_t number;  /* the set's count of clients when it came */
 	bool readable;    /* there may be input */
@@ -41,6 +70,8 @@ struct client {
 	struct window window;
 	struct telnet_codec_user telnet_user;
 	struct telnet_codec *telnet; /* NULL: raw */
+
+	struct strays_room *strays; /* for the receive, or NULL */
 
 	const char *notice;  /* what is to be told in a marked line, or NULL */
 	struct stage *stage; /* telnet's, or `lines` */
@@ -59,6 +90,21 @@ static inline bool client_is_closing(const struct client *client)
 }
 
 bool client_may_write(const struct client *client);
+
+/* Whether what it types reaches the guest: it may write, or takes the place of the one that may. */
+bool client_may_type(const struct client *client);
+
+/* It has typed something, which the guest gets: the place is its own, if it may type. */
+void client_take_over(struct client *client);
+
+/* It is known to be there. */
+void client_stay(struct client *client);
+
+/* It is sent something on trial, or may be: looks a little later what has become of it. */
+void client_stay_later(struct client *client);
+
+/* It sends no more, and on TCP it may be gone. */
+void client_doubt(struct client *client);
 
 /* Ends it at once. `why`, or NULL, is for the log. */
 void client_close(struct client *client, const char *why);
@@ -105,6 +151,16 @@ void client_wake(struct client *client);
 
 /* Its output ends here, but for what it is told. */
 void client_end_output(struct client *client);
+
+/* client_guard.c */
+
+void client_guard_init(struct client *client);
+
+/*
+ * There may be input: whether it may be received. If not, the client has been closed, or it waits
+ * for more of its input or for that to be all.
+ */
+bool client_guard_lets_pass(struct client *client);
 
 /* client_input.c */
 

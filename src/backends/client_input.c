@@ -14,7 +14,14 @@ static uint8_t thrown_away[CLIENT_RECEIVE_BYTES];
 
 static bool has_room(const struct client *client)
 {
-	return !client_may_write(client) || byte_ring_free(&client->set->port->input) > 0;
+	return !client_may_type(client) || byte_ring_free(&client->set->port->input) > 0;
+}
+
+/* Its input, even if there is no room: what a web page or somebody who takes over sends first. */
+static bool is_of_interest(const struct client *client)
+{
+	return has_room(client) || client->guard.state != CLIENT_GUARD_OFF ||
+	       !client_may_write(client);
 }
 
 /*
@@ -26,7 +33,7 @@ static void watch(struct client *client)
 {
 	if (client->input.armed || client_is_closing(client))
 		return;
-	if (has_room(client) && !client->half_closed && !client->hung_up)
+	if (is_of_interest(client) && !client->half_closed && !client->hung_up)
 		loop_arm_poll(&client->input, client->fd, POLLIN);
 	else
 		client_set_look_later(client->set);
@@ -56,7 +63,7 @@ static size_t fair_share(const struct client *client)
 	list_for_each (link, &set->clients) {
 		const struct client *other = container_of(link, struct client, link);
 
-		if (other != client && other->readable && client_may_write(other))
+		if (other != client && other->readable && client_may_type(other))
 			sharing++;
 	}
 	return byte_ring_free(&set->port->input) / sharing + 1;
@@ -74,16 +81,15 @@ static void receive(struct client *client)
 		          CLIENT_RECEIVE_BYTES);
 	}
 	client->set->port->receiving = true;
-	loop_arm_recv(&client->receive, client->fd, room, len, MSG_DONTWAIT);
+	strays_arm_recv(client->strays, &client->receive, client->fd, room, len, MSG_DONTWAIT);
 }
 
 /* For one that may not write. */
-static void receive_and_discard(struct client *client)
+static void receive_and_discard(struct client *client, size_t len)
 {
 	client->discarding = true;
-	loop_arm_recv(&client->receive, client->fd,
-	              client->telnet ? client->to_decode : thrown_away, CLIENT_RECEIVE_BYTES,
-	              MSG_DONTWAIT);
+	strays_arm_recv(client->strays, &client->receive, client->fd,
+	                client->telnet ? client->to_decode : thrown_away, len, MSG_DONTWAIT);
 }
 
 static void decode(struct client *client, size_t len, struct byte_ring *input)
@@ -100,11 +106,17 @@ static void decode(struct client *client, size_t len, struct byte_ring *input)
 static void take_received(struct client *client, size_t len)
 {
 	struct backend_port *port = client->set->port;
+	uint64_t before = byte_ring_head(&port->input);
 
 	if (client->telnet)
 		decode(client, len, &port->input);
 	else
 		byte_ring_commit(&port->input, len);
+	/* Telnet's own bytes aren't typed. */
+	if (byte_ring_head(&port->input) != before) {
+		client_take_over(client);
+		client_stay(client);
+	}
 	port->device->pump(port->device);
 }
 
@@ -148,6 +160,7 @@ static void end_of_input(struct client *client, int32_t res)
 		client->hung_up |= peer_has_hung_up(client->fd); /* on TCP that can't be told */
 		client_give_up_writing(client);
 		client_set_tell_attended(client->set);
+		client_doubt(client);
 	}
 	if (client->hung_up)
 		client_close(client, NULL);
@@ -165,6 +178,8 @@ static void on_receive(struct loop_op *op, int32_t res)
 	struct client_set *set = client->set;
 	bool discarding = client->discarding;
 
+	if (res >= 0)
+		strays_take(set->strays, client->strays);
 	if (loop_is_shortage(res) && !client_is_closing(client)) {
 		loop_arm_again(op);
 		return;
@@ -184,18 +199,81 @@ static void on_receive(struct loop_op *op, int32_t res)
 	client_set_receive(set);
 }
 
+/* How many bytes at the beginning are a command of telnet's (RFC 854, 855): 0, or all if it is cut.
+ */
+static size_t skip_command(const uint8_t *bytes, size_t len)
+{
+	enum { SE = 240, SB = 250, WILL = 251, DONT = 254, IAC = 255 };
+
+	if (len < 2 || bytes[0] != IAC)
+		return len > 0 && bytes[0] == IAC ? len : 0;
+	if (bytes[1] == IAC)
+		return 0;
+	if (bytes[1] == SB) {
+		for (size_t i = 2; i + 1 < len; i += bytes[i] == IAC ? 2 : 1) {
+			if (bytes[i] == IAC && bytes[i + 1] == SE)
+				return i + 2;
+		}
+		return len;
+	}
+	return MIN(bytes[1] >= WILL && bytes[1] <= DONT ? 3u : 2u, len);
+}
+
+/*
+ * Takes over if it has typed something, which stays in its socket. What there is of telnet's own,
+ * or the end, is received.
+ */
+static void look_for_typed(struct client *client)
+{
+	uint8_t bytes[CLIENT_RECEIVE_BYTES];
+	ssize_t n = recv(client->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	size_t len = (size_t)MAX(n, 0), at = 0, command = 1;
+
+	while (client->telnet && at < len && command > 0)
+		at += command = skip_command(bytes + at, len - at);
+	if (at < len)
+		client_take_over(client);
+	else if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		client->readable = false;
+	else
+		receive_and_discard(client, MAX(at, 1));
+}
+
+/*
+ * Whether it is to take over before anything of it is received: the guest doesn't read what others
+ * have typed, or has to be told first that they have gone, on a data port.
+ */
+static bool takes_over_first(const struct client *client)
+{
+	bool data = client->set->port->data && !client->telnet;
+
+	return client_may_type(client) && !client_may_write(client) && (data || !has_room(client));
+}
+
 void client_go_on_receiving(struct client *client)
 {
 	struct client_set *set = client->set;
 
 	if (client_is_closing(client) || client->receive.armed)
 		return;
+	/* What they have sent already is still being closed. */
+	if (client->readable && strays_pending(set->strays))
+		return;
+	if (client->readable && client->guard.state != CLIENT_GUARD_OFF &&
+	    !client_guard_lets_pass(client))
+		return;
+	if (client->readable && takes_over_first(client))
+		look_for_typed(client);
+	if (client->receive.armed)
+		return;
 	if (!client->readable)
 		watch(client);
-	else if (!client_may_write(client))
-		receive_and_discard(client);
+	else if (!client_may_type(client))
+		receive_and_discard(client, CLIENT_RECEIVE_BYTES);
 	else if (!has_room(client))
 		client_set_look_later(set);
+	else if (set->port->dropping)
+		client_stay_later(client); /* it is let in then */
 	else if (!set->port->receiving)
 		receive(client);
 }

@@ -107,9 +107,20 @@ static void on_flush(struct loop_task *task)
 	loop_arm_sendmsg(&client->send, client->fd, &client->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Whether it may be sent output now: to one that may be gone it goes a piece at a time. */
+static bool is_served(const struct client *client)
+{
+	if (!client->set->port->data || client->leaving)
+		return true;
+	if (client->reader.on_trial)
+		return client->reader.buffered == 0;
+	return client->presence == CLIENT_STAYS;
+}
+
 void client_wake(struct client *client)
 {
-	if (!client_is_closing(client) && !client->send.armed && !client_waits_for_room(client))
+	if (!client_is_closing(client) && is_served(client) && !client->send.armed &&
+	    !client_waits_for_room(client))
 		reader_flush(&client->reader, &client->flush);
 }
 
@@ -166,6 +177,7 @@ static void on_sent(struct loop_op *op, int32_t res)
 		return;
 	}
 	take_sent(client, (size_t)MAX(res, 0));
+	client_stay_later(client);
 	if (res > 0)
 		loop_room_progress(&client->room);
 	if (client_is_closing(client))
@@ -189,8 +201,8 @@ void client_output_init(struct client *client)
 {
 	reader_init(&client->reader, output_of(client->set->port), wake_reader);
 	client->reader.queued = queued;
-	if (client->set->port->data)
-		reader_make_patient(&client->reader);
+	/* On a data port it has no place among the readers until it stays. */
+	client->reader.lagging = client->set->port->data;
 	reader_make_terminal(&client->reader, byte_ring_head(&client->set->port->output));
 	stage_init(&client->lines, &client->reader, client->line_bytes, sizeof(client->line_bytes));
 	client->stage = &client->lines;

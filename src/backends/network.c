@@ -163,6 +163,9 @@ int network_new(struct backend **ret_backend, struct loop *loop, struct backend_
 		return r;
 	}
 	server_init(server, &network_ops, loop, port, protocol, access, fd);
+	/* What is said at a data port is between its client and the guest, and may be HTTP. */
+	server->clients.guards = !port->data;
+	server->clients.closes_silently = true;
 	*ret_backend = &server->backend;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/macros.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -72,7 +73,7 @@ static size_t measure_room(struct output *output, bool wait)
 {
 	const struct byte_ring *ring = ring_of(output);
 	uint64_t keep = byte_ring_head(ring);
-	bool attended = !output->port.data;
+	bool attended = !output->port.data || output->port.dropping;
 
 	list_for_each (link, &output->readers) {
 		struct reader *reader = reader_at(link);
@@ -225,10 +226,32 @@ static void on_patience(struct loop_op *op, int32_t res)
 		loop_work(loop_of(output), &output->judge);
 }
 
+static void on_dropped(struct backend_port *port)
+{
+	port->dropping = false;
+	port->delivered = byte_ring_head(&port->output);
+}
+
+void output_drop_tail(struct output *output)
+{
+	struct backend_port *port = &output->port;
+
+	if (!port->data || port->tail == TAIL_KEEP || port->dropping)
+		return;
+	port->dropping = true;
+	if (port->device->left)
+		port->device->left(port->device);
+	else
+		port->dropped(port);
+	release_if_room(output);
+}
+
 void output_init(struct output *output, struct loop_scope *scope)
 {
 	output->port.room = output_room;
 	output->port.reclaim = output_reclaim;
+	output->port.dropped = on_dropped;
+	output->port.dropping = false;
 	output->wanted = 0;
 	output->port.delivered = byte_ring_tail(ring_of(output));
 	output->finished = NULL;
@@ -281,7 +304,9 @@ void reader_init(struct reader *reader, struct output *output, void (*wake)(stru
 
 void reader_make_patient(struct reader *reader)
 {
+	assert(!reader->output->port.dropping);
 	reader->patient = true;
+	reader->lagging = false;
 	if (!reader->output->port.data)
 		return;
 	reader->pos = reader->output->port.delivered;
@@ -416,7 +441,7 @@ void reader_sent(struct reader *reader, size_t len)
 	}
 	reader->sending = false;
 	reader_taken(reader, len);
-	if (len > 0)
+	if (len > 0 && !reader->on_trial)
 		reader_delivered(reader, true);
 }
 

@@ -55,6 +55,8 @@ struct reader {
 	bool blocked;         /* it waits until it can send */
 	bool lagging;
 	bool patient; /* it never lags: the guest waits for it however long it takes */
+	/* It may be gone: what it is sent counts as delivered only by reader_delivered(). */
+	bool on_trial;
 	void (*wake)(struct reader *reader);
 	/*
 	 * How many bytes the system still has for it, or NULL if that can't be told: while it is
@@ -72,6 +74,13 @@ void output_init(struct output *output, struct loop_scope *scope);
 
 /* The output of a port, for those who are given only that. */
 struct output *output_of(struct backend_port *port);
+
+/*
+ * The last client of a data port has gone: what the guest has written for it is for nobody else, if
+ * the port's tail is to be dropped. Until the device says that it is over by backend_port.dropped,
+ * the guest isn't held up and no reader may be made patient.
+ */
+void output_drop_tail(struct output *output);
 
 /* Wakes the readers that have something to read. */
 void output_wake(struct output *output);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/server.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/unix_socket.h"
+
+#include <errno.h>
 
 static struct server *server_of(struct backend *backend)
 {
@@ -41,6 +45,7 @@ static void stop_if_done(struct server *server)
 	if (!server->drained || server->clients.count > 0)
 		return;
 	acceptor_deinit(&server->acceptor);
+	strays_free(server->clients.strays);
 	server->ops->free(server);
 	device->stopped(device);
 }
@@ -56,6 +61,19 @@ static void on_drained(struct loop_scope *scope)
 static void on_emptied(struct client_set *clients)
 {
 	stop_if_done(container_of(clients, struct server, clients));
+}
+
+/* A port for one client: who comes meanwhile isn't turned away for the sake of a port check. */
+static void on_settled(struct client_set *clients)
+{
+	struct server *server = container_of(clients, struct server, clients);
+
+	if (clients->access != ACCESS_SINGLE)
+		return;
+	if (client_set_calls(clients))
+		acceptor_hold(&server->acceptor);
+	else
+		acceptor_go_on(&server->acceptor);
 }
 
 static void server_stop(struct backend *backend)
@@ -75,14 +93,45 @@ static const struct backend_ops server_backend_ops = {
     .stop = server_stop,
 };
 
-void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
+static void on_strays_closed(void *owner)
+{
+	client_set_receive(&((struct server *)owner)->clients);
+}
+
+static void init(struct server *server, const struct server_ops *ops, struct loop *loop,
                  struct backend_port *port, const struct client_protocol *protocol,
-                 enum access access, int fd)
+                 enum access access, int fd, struct strays *strays)
 {
 	server->backend = (struct backend){.ops = &server_backend_ops, .port = port};
 	server->ops = ops;
 	server->drained = false;
 	loop_scope_init(&server->scope, loop, on_drained);
 	client_set_init(&server->clients, port, protocol, access, &server->scope, on_emptied);
-	acceptor_start(&server->acceptor, &server->scope, NULL, fd, port->name, on_accepted);
+	server->clients.settled = on_settled;
+	server->clients.strays = strays;
+	acceptor_start(&server->acceptor, &server->scope, strays_discarder(strays), fd, port->name,
+	               on_accepted);
+}
+
+void server_init(struct server *server, const struct server_ops *ops, struct loop *loop,
+                 struct backend_port *port, const struct client_protocol *protocol,
+                 enum access access, int fd)
+{
+	init(server, ops, loop, port, protocol, access, fd, NULL);
+}
+
+int server_init_unix(struct server *server, const struct server_ops *ops, struct loop *loop,
+                     struct backend_port *port, enum access access, int fd)
+{
+	struct strays *strays = NULL;
+
+	if (!unix_socket_refuse_fds(fd)) {
+		strays = strays_new(loop, on_strays_closed, server);
+		if (!strays) {
+			fd_close(&fd);
+			return -ENOMEM;
+		}
+	}
+	init(server, ops, loop, port, &(struct client_protocol){0}, access, fd, strays);
+	return 0;
 }

@@ -39,4 +39,11 @@ void server_init(struct server *server, const struct server_ops *ops, struct loo
                  struct backend_port *port, const struct client_protocol *protocol,
                  enum access access, int fd);
 
+/*
+ * The same for a Unix socket. Where clients can't be kept from sending descriptors, those are
+ * closed beside the loop. Returns 0 or -ENOMEM, fd being closed then.
+ */
+int server_init_unix(struct server *server, const struct server_ops *ops, struct loop *loop,
+                     struct backend_port *port, enum access access, int fd);
+
 #endif

@@ -54,8 +54,11 @@ int uds_new(struct backend **ret_backend, struct loop *loop, struct backend_port
 		free(uds);
 		return fd;
 	}
-	unix_socket_refuse_fds(fd);
-	server_init(&uds->server, &uds_ops, loop, port, &(struct client_protocol){0}, access, fd);
+	if (server_init_unix(&uds->server, &uds_ops, loop, port, access, fd) < 0) {
+		unix_socket_remove(&uds->file);
+		free(uds);
+		return log_no_memory(port->name);
+	}
 	*ret_backend = &uds->server.backend;
 	return 0;
 }

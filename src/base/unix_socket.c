@@ -120,9 +120,9 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 	return fd;
 }
 
-void unix_socket_refuse_fds(int fd)
+bool unix_socket_refuse_fds(int fd)
 {
-	setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int));
+	return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int)) == 0;
 }
 
 void unix_socket_log_failure(const char *path, int error)

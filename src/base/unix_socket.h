@@ -8,6 +8,7 @@
 
 #include "base/path.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* What it takes to remove a socket's file again. Zero: there is none. */
@@ -28,9 +29,9 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 
 /*
  * Those who connect can't send descriptors, which nobody takes: the kernel would close them in the
- * loop's thread, however long that takes. Linux can do that from 6.16 on.
+ * loop's thread, however long that takes. Linux can do that from 6.16 on; false where it can't.
  */
-void unix_socket_refuse_fds(int fd);
+bool unix_socket_refuse_fds(int fd);
 
 /* Logs in one line why unix_socket_listen() returned `error`. */
 void unix_socket_log_failure(const char *path, int error);

@@ -104,6 +104,8 @@ void console_name_vring(struct console *console, unsigned int vring)
 	console->seen.max_nr_ports = console->config.max_nr_ports;
 }
 
+static bool end_tails(const struct console *console);
+
 void console_reset(struct console *console)
 {
 	uint32_t named = console->record->vrings_named;
@@ -111,6 +113,7 @@ void console_reset(struct console *console)
 	memset(console->record, 0, sizeof(*console->record));
 	console->record->vrings_named = named;
 	console->multiport = console->sized = false;
+	end_tails(console);
 }
 
 void console_forget_frontend(struct console *console)
@@ -146,6 +149,44 @@ void console_attend(struct console *console, unsigned int id)
 {
 	if (port_attached(&console->ports[id].port))
 		attend(&console->ports[id]);
+}
+
+/* Whether the driver has still to be told that nobody is there. */
+static bool owes_close(const struct console *console, const struct console_port *port)
+{
+	return console->multiport && console->record->driver_ready &&
+	       handshake_owes_close(&port->handshake);
+}
+
+/* The tail of the clients that have gone ends where the driver learns of it. */
+static bool end_tail(const struct console *console, struct console_port *port)
+{
+	if (!port_attached(&port->port) || !port->port.people->dropping || port->port.tail > 0 ||
+	    owes_close(console, port))
+		return false;
+	port_end_tail(&port->port);
+	return true;
+}
+
+/* Whether there were any. */
+static bool end_tails(const struct console *console)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < console->max_ports; i++)
+		any |= end_tail(console, &console->ports[i]);
+	return any;
+}
+
+struct port_outcome console_leave(struct console *console, unsigned int id)
+{
+	struct console_port *port = &console->ports[id];
+	struct port_outcome outcome = {0};
+
+	if (!port_attached(&port->port))
+		return outcome;
+	outcome.tail = end_tail(console, port);
+	return outcome;
 }
 
 /* Configuration space. */
@@ -297,6 +338,7 @@ static struct port_outcome pump_messages(struct console *console)
 	}
 	outcome.call = virtq_publish(vq);
 	outcome.again = budget == 0;
+	outcome.tail = end_tails(console);
 	return outcome;
 }
 
@@ -354,6 +396,8 @@ static struct port_outcome pump_answers(struct console *console)
 			break;
 		if (scatter(vq, &chain, message.bytes, message.len))
 			handshake_sent(port, &message);
+		/* Before the driver sees that nobody is there. */
+		outcome.tail |= end_tails(console);
 		if (vq->broken)
 			break;
 		virtq_push(vq, &chain);
@@ -372,6 +416,7 @@ void console_run(struct console *console, unsigned int vring, uint64_t features)
 
 	console->multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
 	console->sized = features >> VIRTIO_CONSOLE_F_SIZE & 1;
+	end_tails(console);
 	if (vring != CONSOLE_CONTROL_TRANSMITQ || !record->driver_stopped)
 		return;
 	record->driver_stopped = false;

@@ -188,6 +188,12 @@ void console_set_size(struct console *console, unsigned int id, uint16_t cols, u
 void console_attend(struct console *console, unsigned int id);
 
 /*
+ * The last client of a data port has gone, after console_attend(), and what the guest has written
+ * for it is dropped: until the guest has been told, if there is somebody to tell.
+ */
+struct port_outcome console_leave(struct console *console, unsigned int id);
+
+/*
  * Virtqueue `vring` is started, by a driver that has taken these features. One whose control
  * messages don't go on where they stopped is another one, and knows nothing.
  */

@@ -27,6 +27,12 @@ static const struct byte_ring *ring_of(const struct port *port, enum state_bytes
 	return rings[sort];
 }
 
+/* Of a data port, what nobody has got and somebody is meant to get. */
+static uint64_t first_byte_of(const struct backend_port *people)
+{
+	return people->dropping ? byte_ring_head(&people->output) : people->delivered;
+}
+
 static void save_bytes(const struct port *port, struct state_port *ret)
 {
 	for (unsigned int i = 0; i < STATE_BYTES; i++) {
@@ -36,8 +42,8 @@ static void save_bytes(const struct port *port, struct state_port *ret)
 			continue;
 		ret->from[i] = byte_ring_tail(ring);
 		if (i == STATE_OUTPUT && port->people->data)
-			ret->from[i] = MAX(ret->from[i], port->people->delivered);
-		byte_ring_spans(ring, ret->from[i], byte_ring_used(ring), ret->bytes[i]);
+			ret->from[i] = MAX(ret->from[i], first_byte_of(port->people));
+		byte_ring_spans(ring, ret->from[i], (size_t)(byte_ring_head(ring) - ret->from[i]), ret->bytes[i]);
 	}
 }
 

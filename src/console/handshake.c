@@ -96,6 +96,12 @@ void handshake_set_attended(struct handshake *port, bool attended)
 		tell(port, VIRTIO_CONSOLE_PORT_OPEN);
 }
 
+bool handshake_owes_close(const struct handshake *port)
+{
+	return port->state->ready &&
+	       (port->attended || port->state->pending & BIT(VIRTIO_CONSOLE_PORT_OPEN));
+}
+
 void handshake_set_size(struct handshake *port, uint16_t cols, uint16_t rows)
 {
 	port->cols = cols;

@@ -101,6 +101,9 @@ enum handshake_size {
 	HANDSHAKE_ROWS_COLS,
 };
 
+/* Whether the driver, which has taken the port, takes our side for open though nobody is there. */
+bool handshake_owes_close(const struct handshake *port);
+
 /*
  * The message that is to be sent next, about port number `id`; false if there is none. It stays the
  * next one until it was sent.

@@ -11,6 +11,19 @@ void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmit
 	};
 }
 
+/* What comes from now on is for the next client; what a queue's stop had left isn't. */
+static void forget_tail(struct port *port)
+{
+	struct backend_port *people = port->people;
+
+	port->tail = 0;
+	if (!people || !people->dropping)
+		return;
+	if (port->spill && !port_drain(people, port->spill))
+		byte_ring_drop(port->spill, byte_ring_used(port->spill));
+	people->dropped(people);
+}
+
 void port_attach(struct port *port, struct backend_port *people, struct byte_ring *spill)
 {
 	port->people = people;
@@ -19,6 +32,8 @@ void port_attach(struct port *port, struct backend_port *people, struct byte_rin
 
 void port_detach(struct port *port)
 {
+	if (port->people)
+		forget_tail(port);
 	port->people = NULL;
 	port->spill = NULL;
 }
@@ -151,6 +166,15 @@ static void give_back_chain(struct port *port)
 	if (!port->transmitq->broken)
 		virtq_push(port->transmitq, &port->chain);
 	port->at_hand = false;
+	if (port->tail > 0 && --port->tail == 0)
+		forget_tail(port);
+}
+
+void port_end_tail(struct port *port)
+{
+	port->tail = virtq_started(port->transmitq) ? virtq_available(port->transmitq) : 0;
+	if (port->tail == 0)
+		forget_tail(port);
 }
 
 bool port_drain(struct backend_port *people, struct byte_ring *spill)
@@ -311,6 +335,9 @@ struct port_outcome port_settle_output(struct port *port)
 		outcome.moved = true;
 	}
 	port->at_hand = false;
+	/* Where the queue goes on, and for whom, isn't known. */
+	if (port->tail > 0)
+		forget_tail(port);
 	return outcome;
 }
 

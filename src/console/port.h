@@ -28,6 +28,8 @@ struct port {
 	struct virtq_chain chain;    /* the transmitq's next, if `at_hand` */
 	bool at_hand;
 	uint64_t needs; /* the room that the chain at hand waits for, 0 once it is begun */
+	/* The chains, this one included, that were meant for clients that have gone: dropped. */
+	uint16_t tail;
 };
 
 /* What a pump leaves to its caller. */
@@ -37,6 +39,7 @@ struct port_outcome {
 	bool moved;   /* bytes have moved: the backend should be woken */
 	bool empty;   /* of chains, and kicks are off: to be asked for with console_rest() */
 	bool control; /* control messages have changed what may be pumped */
+	bool tail;    /* transmitqs have to be pumped, of ports that drop what is in them */
 };
 
 void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmitq);
@@ -65,6 +68,12 @@ bool port_emergency_write(struct port *port, uint8_t byte);
  * queue runs or the port is still attached. True if nothing is left there.
  */
 bool port_drain(struct backend_port *people, struct byte_ring *spill);
+
+/*
+ * The guest knows that the last client of a data port has gone, whose tail is dropped: of what it
+ * has written, that is all that is available now. The transmitq, if started, is to be pumped.
+ */
+void port_end_tail(struct port *port);
 
 /* Guest to clients; without people, to nobody. The transmitq is started and whole. */
 struct port_outcome port_pump_output(struct port *port);

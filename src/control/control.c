@@ -174,6 +174,8 @@ static void stop_if_done(struct control *control)
 	if (!control->drained || control->count > 0)
 		return;
 	acceptor_deinit(&control->acceptor);
+	strays_free(control->strays);
+	control->strays = NULL;
 	control->ops->stopped(control);
 }
 
@@ -201,27 +203,32 @@ static void turn_away(struct control *control, int fd, const char *why)
 	log_limited(&control->limit, LOG_LEVEL_WARNING,
 	            "control socket: a client was turned away: %s", why);
 	send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	fd_close(&fd);
+	fd_discard(strays_discarder(control->strays), &fd);
 }
 
 static void on_accepted(struct acceptor *acceptor, int fd)
 {
 	struct control *control = container_of(acceptor, struct control, acceptor);
-	struct client *client = NULL;
+	struct strays_room *room = NULL;
+	struct client *client;
 
 	if (control->count >= CONTROL_CLIENTS_MAX) {
 		turn_away(control, fd, "there are too many clients");
 		return;
 	}
 	client = calloc(1, sizeof(*client));
-	if (!client) {
+	if (client && control->strays)
+		room = malloc(sizeof(*room));
+	if (!client || (control->strays && !room)) {
+		free(client);
 		turn_away(control, fd, "there is no memory");
 		return;
 	}
 	client->control = control;
 	list_append(&control->clients, &client->link);
 	control->count++;
-	conversation_start(&client->conversation, &conversation_ops, control->scope.loop, fd);
+	conversation_start(&client->conversation, &conversation_ops, control->scope.loop, fd,
+	                   control->strays, room);
 }
 
 static void on_drained(struct loop_scope *scope)
@@ -230,6 +237,14 @@ static void on_drained(struct loop_scope *scope)
 
 	control->drained = true;
 	stop_if_done(control);
+}
+
+static void on_strays_closed(void *owner)
+{
+	struct control *control = owner;
+
+	list_for_each (link, &control->clients)
+		conversation_go_on(&container_of(link, struct client, link)->conversation);
 }
 
 int control_start(struct control *control, const struct control_ops *ops, struct loop *loop,
@@ -243,11 +258,18 @@ int control_start(struct control *control, const struct control_ops *ops, struct
 		unix_socket_log_failure(path, fd);
 		return fd;
 	}
-	unix_socket_refuse_fds(fd);
+	if (!unix_socket_refuse_fds(fd)) {
+		control->strays = strays_new(loop, on_strays_closed, control);
+		if (!control->strays) {
+			unix_socket_remove(&control->file);
+			fd_close(&fd);
+			return log_no_memory("control socket");
+		}
+	}
 	list_init(&control->clients);
 	loop_scope_init(&control->scope, loop, on_drained);
-	acceptor_start(&control->acceptor, &control->scope, NULL, fd, "control socket",
-	               on_accepted);
+	acceptor_start(&control->acceptor, &control->scope, strays_discarder(control->strays), fd,
+	               "control socket", on_accepted);
 	return 0;
 }
 

@@ -60,6 +60,7 @@ struct control {
 	const struct control_ops *ops;
 	struct loop_scope scope;
 	struct acceptor acceptor;
+	struct strays *strays; /* descriptors that clients can't be kept from sending; or NULL */
 	struct unix_socket_file file;
 	struct list clients;
 	unsigned int count;

@@ -13,7 +13,8 @@ static void on_drained(struct loop_scope *scope)
 {
 	struct conversation *conversation = container_of(scope, struct conversation, scope);
 
-	fd_close(&conversation->fd);
+	fd_discard(strays_discarder(conversation->strays), &conversation->fd);
+	free(conversation->strays_room);
 	free(conversation->answer);
 	conversation->answer = NULL;
 	conversation->ops->ended(conversation);
@@ -64,9 +65,18 @@ static void end_with(struct conversation *conversation, const char *why)
 
 static void receive_more(struct conversation *conversation)
 {
-	loop_arm_recv(&conversation->receive, conversation->fd,
-	              conversation->bytes + conversation->received,
-	              sizeof(conversation->bytes) - conversation->received, 0);
+	conversation->held = strays_pending(conversation->strays);
+	if (conversation->held)
+		return;
+	strays_arm_recv(conversation->strays_room, &conversation->receive, conversation->fd,
+	                conversation->bytes + conversation->received,
+	                sizeof(conversation->bytes) - conversation->received, 0);
+}
+
+void conversation_go_on(struct conversation *conversation)
+{
+	if (conversation->held && !conversation->scope.closing)
+		receive_more(conversation);
 }
 
 static void take_line(struct conversation *conversation, size_t len)
@@ -107,6 +117,8 @@ static void on_receive(struct loop_op *op, int32_t res)
 {
 	struct conversation *conversation = container_of(op, struct conversation, receive);
 
+	if (res >= 0)
+		strays_take(conversation->strays, conversation->strays_room);
 	if (op->scope->closing)
 		return;
 	if (loop_is_shortage(res)) {
@@ -165,9 +177,11 @@ static void on_room(struct loop_room *room)
 }
 
 void conversation_start(struct conversation *conversation, const struct conversation_ops *ops,
-                        struct loop *loop, int fd)
+                        struct loop *loop, int fd, struct strays *strays,
+                        struct strays_room *strays_room)
 {
-	*conversation = (struct conversation){.ops = ops, .fd = fd};
+	*conversation = (struct conversation){
+	    .ops = ops, .fd = fd, .strays = strays, .strays_room = strays_room};
 	loop_scope_init(&conversation->scope, loop, on_drained);
 	loop_op_init(&conversation->receive, &conversation->scope, on_receive);
 	loop_op_init(&conversation->send, &conversation->scope, on_sent);

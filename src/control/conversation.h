@@ -12,6 +12,7 @@
 #include "control/request.h"
 #include "loop/loop.h"
 #include "loop/room.h"
+#include "loop/strays.h"
 
 struct conversation;
 
@@ -34,7 +35,10 @@ struct conversation {
 	struct loop_op send;
 	struct loop_room room;
 	int fd;
+	struct strays *strays; /* what clients may send besides, or NULL */
+	struct strays_room *strays_room;
 	bool finished; /* the client sends no more */
+	bool held;     /* it isn't received from until its strays are closed */
 	bool last;     /* the answer at hand is the last one */
 	/* What was received: the line at hand, if any, and what comes after it. */
 	char bytes[CONTROL_REQUEST_LINE_MAX + 2];
@@ -46,9 +50,16 @@ struct conversation {
 	struct iovec iov;
 };
 
-/* Takes the connected stream socket `fd` and receives. */
+/*
+ * Takes the connected stream socket `fd` and receives. `strays` are the listening socket's, or
+ * NULL; with them, `strays_room` is malloc()'s and the conversation's from now on.
+ */
 void conversation_start(struct conversation *conversation, const struct conversation_ops *ops,
-                        struct loop *loop, int fd);
+                        struct loop *loop, int fd, struct strays *strays,
+                        struct strays_room *strays_room);
+
+/* What it has sent besides is closed: it may be received from again. */
+void conversation_go_on(struct conversation *conversation);
 
 /*
  * Answers the line at hand with `len` bytes at `answer`, which malloc() made and which are the

@@ -100,8 +100,13 @@ static void on_start(struct loop_task *task)
 
 static void on_again(struct loop_op *op, int32_t res)
 {
+	struct loop_discards *discards = container_of(op, struct loop_discards, again.op);
+
 	(void)res;
-	close_next(container_of(op, struct loop_discards, again.op));
+	if (loop_discards_empty(discards))
+		discards->emptied(discards);
+	else
+		close_next(discards);
 }
 
 static void batch_closed(struct batch *batch)

@@ -255,6 +255,14 @@ static enum virtq_result next_desc(struct virtq *vq, struct virtq_chain *chain)
 	return VIRTQ_OK;
 }
 
+uint16_t virtq_available(const struct virtq *vq)
+{
+	/* Not looked into: there is nothing to pair with. */
+	uint16_t waiting = (uint16_t)(load_relaxed(&vq->avail->idx) - vq->state->next_avail);
+
+	return !vq->broken && waiting <= vq->size ? waiting : 0;
+}
+
 enum virtq_result virtq_peek(struct virtq *vq, struct virtq_chain *ret_chain)
 {
 	uint16_t at = vq->state->next_avail;

@@ -148,6 +148,9 @@ static inline bool virtq_started(const struct virtq *vq)
 	return vq->desc != NULL;
 }
 
+/* How many chains are available, the one at hand included; 0 of a queue that is broken. */
+uint16_t virtq_available(const struct virtq *vq);
+
 /* Whether a chain is available: a quick look, without any promise. The queue is started. */
 static inline bool virtq_waiting(const struct virtq *vq)
 {

@@ -131,7 +131,7 @@ static bool is_drained(void *arg)
 /* A client that goes takes with it only what was on its way to it; the next has all the rest. */
 static void the_next_client_goes_on(void **state)
 {
-	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct bed_guest *guest = new_tail_guest(4096, NULL, TAIL_KEEP);
 	struct tcp_client client;
 	struct draining draining = {guest, &client};
 	uint8_t expected[8192];
@@ -203,6 +203,7 @@ static void a_reader_that_goes_lets_the_others_go_on(void **state)
 	(void)state;
 	connect_data(&slow, guest, 4096);
 	tcp_client_connect_port(&fast, guest, 1, 0);
+	await_clients(guest, 1, 2);
 	offered = offer_until_held(guest, 1);
 	assert_true(console_driver_play(&guest->console, VMM_STOP));
 	taken = 4100 * (uint64_t)driver_load16(driver_used_idx(transmitq_of(guest, 1)));
@@ -211,6 +212,74 @@ static void a_reader_that_goes_lets_the_others_go_on(void **state)
 	assert_true(console_driver_play(&guest->console, VMM_RESUME));
 	pass_output(guest, 1, &fast, 0, offered, offered);
 	tcp_client_close(&fast, true);
+}
+
+/*
+ * One user's answers are no other's. All that was available to the device when the driver could
+ * learn of it is dropped; what is written after it is the next client's, from its first byte.
+ */
+static void what_a_client_leaves_is_nobody_elses(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct draining draining = {guest, NULL};
+	struct tcp_client client;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		connect_data(&client, guest, 4096);
+		offer_until_held(guest, 1);
+		tcp_client_close(&client, i > 0);
+		multiport_driver_await_open(&guest->multiport, 1, false);
+		/* While nobody is there: it waits for the next. */
+		client.fd = -1;
+		draining.client = &client;
+		frontend_await(&guest->frontend, is_drained, &draining, "the guest's buffers");
+		port_driver_transmit(multiport_driver_port(&guest->multiport, 1), "first", 5);
+		connect_data(&client, guest, 0);
+		tcp_client_expect(&client, "first", 5);
+		tcp_client_expect_nothing(&client);
+		tcp_client_close(&client, false);
+		multiport_driver_await_open(&guest->multiport, 1, false);
+	}
+}
+
+/* A port check: nothing is told to the guest, and nothing of what waits is given to it. */
+static void a_port_check_takes_nothing(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct tcp_client client;
+
+	(void)state;
+	port_driver_transmit(multiport_driver_port(&guest->multiport, 1), "answer", 6);
+	for (unsigned int i = 0; i < 6; i++) {
+		tcp_client_connect_port(&client, guest, 1, 0);
+		bed_settle(guest->bed);
+		if (i % 3 == 2)
+			tcp_client_shut(&client);
+		tcp_client_close(&client, i % 3 == 1);
+		bed_settle(guest->bed);
+		multiport_driver_collect(&guest->multiport);
+		assert_false(guest->multiport.state[1].open);
+	}
+	connect_data(&client, guest, 0);
+	tcp_client_expect(&client, "answer", 6);
+	tcp_client_close(&client, true);
+}
+
+/* It has nothing to say and reads: it gets what waits, once it is known that it is there. */
+static void who_only_reads_gets_what_waits(void **state)
+{
+	struct bed_guest *guest = new_data_guest(4096, NULL);
+	struct tcp_client client;
+
+	(void)state;
+	port_driver_transmit(multiport_driver_port(&guest->multiport, 1), "answer", 6);
+	tcp_client_connect_port(&client, guest, 1, 0);
+	tcp_client_shut(&client);
+	tcp_client_expect(&client, "answer", 6);
+	port_driver_transmit(multiport_driver_port(&guest->multiport, 1), "more", 4);
+	tcp_client_expect(&client, "more", 4);
+	tcp_client_close(&client, true);
 }
 
 struct ending {
@@ -272,6 +341,9 @@ int main(void)
 	    BED_TEST(the_next_client_goes_on),
 	    BED_TEST(a_pause_in_the_middle_loses_nothing),
 	    BED_TEST(a_reader_that_goes_lets_the_others_go_on),
+	    BED_TEST(what_a_client_leaves_is_nobody_elses),
+	    BED_TEST(a_port_check_takes_nothing),
+	    BED_TEST(who_only_reads_gets_what_waits),
 	    BED_TEST(a_reset_in_the_middle_is_clean),
 	};
 

@@ -4,6 +4,9 @@
  */
 #include "multiport_use.h"
 
+#include "guest.h"
+#include "guest_port.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,9 +37,15 @@ struct bed_guest *new_usual_guest(void)
 
 struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_options *port)
 {
+	return new_tail_guest(history, port, TAIL_DROP);
+}
+
+struct bed_guest *new_tail_guest(uint64_t history, const struct port_driver_options *port,
+                                 enum tail tail)
+{
 	struct bed_port_options ports[] = {
 	    {.data = false},
-	    {.name = DATA_NAME, .data = true, .network = true, .history = history},
+	    {.name = DATA_NAME, .data = true, .network = true, .history = history, .tail = tail},
 	};
 	struct multiport_driver_options options = {.ports = 2};
 	struct bed_guest *guest;
@@ -47,6 +56,26 @@ struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_opti
 	assert_true(multiport_driver_bring_up(&guest->multiport));
 	shake_hands(guest);
 	return guest;
+}
+
+struct attendance {
+	struct bed_guest *guest;
+	unsigned int port, clients;
+};
+
+static bool attend(void *arg)
+{
+	const struct attendance *wanted = arg;
+	const struct guest_port *port = guest_port_of(wanted->guest->guest, wanted->port);
+
+	return port->output.port.attended == wanted->clients;
+}
+
+void await_clients(struct bed_guest *guest, unsigned int port, unsigned int clients)
+{
+	struct attendance wanted = {guest, port, clients};
+
+	frontend_await(&guest->frontend, attend, &wanted, "clients of a data port");
 }
 
 void connect_data(struct tcp_client *client, struct bed_guest *guest, int receive_buffer)

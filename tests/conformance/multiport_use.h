@@ -27,6 +27,12 @@ struct bed_guest *new_usual_guest(void);
 /* A guest with a data port over TCP, port 1, beside the console; it has shaken hands. NULL: the
  * driver's usual buffers. */
 struct bed_guest *new_data_guest(uint64_t history, const struct port_driver_options *port);
+/* The same, with what the data port does with what a client has left; else it drops it. */
+struct bed_guest *new_tail_guest(uint64_t history, const struct port_driver_options *port,
+                                 enum tail tail);
+
+/* Waits until so many clients of a port are known to stay. */
+void await_clients(struct bed_guest *guest, unsigned int port, unsigned int clients);
 
 /* A client of that port; the driver has been told. */
 void connect_data(struct tcp_client *client, struct bed_guest *guest, int receive_buffer);

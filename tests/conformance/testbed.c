@@ -207,6 +207,7 @@ static void configure_port(struct bed_guest *guest, unsigned int i,
 {
 	guest->ports[i] = (struct port_config){
 	    .data = options->data,
+	    .tail = options->tail,
 	    .backend = options->network ? &network_kind : &test_kind,
 	    .history = options->history ? options->history : 256 * 1024,
 	};

@@ -46,6 +46,7 @@ struct bed_port_options {
 	bool data;
 	bool network;     /* the real backend, on TCP; else the test's own */
 	uint64_t history; /* 0: 256 KiB */
+	enum tail tail;   /* of a data port */
 };
 
 struct bed_options {

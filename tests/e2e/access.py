@@ -3,7 +3,7 @@
 """Two telnet clients, a watcher that types and a log at once on a guest that
 floods: everything in order at each, each gap marked with its exact size; what
 the watcher types goes nowhere; when the writer goes, the next one writes. And
-on a Unix socket the newest client takes over."""
+on a Unix socket a client takes over with what it types."""
 
 import re
 import socket
@@ -150,7 +150,7 @@ class UnixClient(Client):
         self.start_reading()
 
 
-def newest_takes_over(case):
+def who_types_takes_over(case):
     path = case.dir / 'client'
     daemon = case.daemon(f'--uds-path={path}', '--access=exclusive', backend='uds', name='uds')
     wait('the daemon listens for clients', lambda: f'{path}0' in listening(daemon.pid))
@@ -158,18 +158,20 @@ def newest_takes_over(case):
     case.guest(daemon)
     one.login()
     two = UnixClient(case, f'{path}0')
+    # It only watches, behind what is kept, until it types.
+    two.expect(rb'dmesg -n 1.*' + PROMPT)
+    check_equal(one.run('echo $((60 + 1))'), b'61\r\n', 'the shell of the first client')
+    two.expect(rb'61\r\n.*' + PROMPT)
+    check_equal(two.run('echo $((60 + 2))'), b'62\r\n', 'the shell of the client that types')
     one.expect(rb'\r\n\[vhost-user-console: another client has taken over\]\r\n')
     one.wait_end()
-    # Behind what is kept.
-    two.expect(rb'dmesg -n 1.*' + PROMPT)
-    check_equal(two.run('echo $((60 + 2))'), b'62\r\n', 'the shell of the newest client')
 
 
 def access(case):
     guest, one, two, watcher = flooded_guest(case)
     next_writes(one, two, watcher)
     guest.kill()
-    newest_takes_over(case)
+    who_types_takes_over(case)
 
 
 run(access)

@@ -57,6 +57,7 @@ TEST(nothing_said_is_what_the_options_say)
 	assert_int_equal(port.place.mode, 0660);
 	assert_int_equal(port.place.group, 7);
 	assert_int_equal(port.history, 8192);
+	assert_int_equal(port.tail, TAIL_DROP);
 	port_config_deinit(&port);
 	assert_null(port.place.uds_path);
 	port_config_deinit(&port);
@@ -66,7 +67,7 @@ TEST(every_key_is_taken)
 {
 	set_defaults("null", NULL, NULL);
 	parse("history=4K,tcp-protocol=telnet,log-file=/l,tcp-port=2000,backend=network,type=data,"
-	      "name=org.example.agent.0");
+	      "name=org.example.agent.0,tail=keep");
 	assert_string_equal(port.name, "org.example.agent.0");
 	assert_true(port.data);
 	assert_ptr_equal(port.backend, kind_of("network"));
@@ -74,6 +75,7 @@ TEST(every_key_is_taken)
 	assert_true(port.place.protocol.telnet);
 	assert_string_equal(port.log_path, "/l3");
 	assert_int_equal(port.history, 4096);
+	assert_int_equal(port.tail, TAIL_KEEP);
 	assert_null(port.place.uds_path);
 	port_config_deinit(&port);
 
@@ -223,6 +225,10 @@ TEST(wrong_values_are_told_in_one_line)
 	    {"tcp-protocol=ssh", "tcp-protocol=ssh: takes raw or telnet"},
 	    {"uds-path=", "uds-path=: takes a path"},
 	    {"log-file=", "log-file=: takes a path"},
+	    {"type=data,tail=some", "tail=some: takes drop or keep"},
+	    {"backend=network,tail=keep",
+	     "tail: is of no use with type=console: all clients get the same"},
+	    {"type=data,backend=null,tail=keep", "tail: is of no use with backend=null"},
 	    {"history=1", "history=1: takes 4096 to 1G bytes; K, M and G are understood"},
 	    {"backend=uds", "uds-path: is required with backend=uds; it takes a path"},
 	};
