@@ -234,7 +234,7 @@ class Guest(Process):
     _number = itertools.count()
 
     def __init__(self, case, daemon, index=0, kernel='current', append='console=ttyS0 console=hvc0 quiet',
-                 initrd=None, memory=256, vqs=4):
+                 initrd=None, memory=256, vqs=4, extra=()):
         if not (GUESTS / kernel / 'vmlinuz').exists() or not QEMU.exists():
             raise Skip(f'no guest in {GUESTS}: run scripts/guest test')
         name = f'qemu{next(self._number)}'
@@ -250,7 +250,7 @@ class Guest(Process):
             '-serial', f'file:{self.serial}',
             '-kernel', GUESTS / kernel / 'vmlinuz',
             '-initrd', initrd or GUESTS / kernel / 'initramfs.img',
-            '-append', append])
+            '-append', append, *extra])
 
 
 class Stream:

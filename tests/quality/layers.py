@@ -46,6 +46,7 @@ ROOMS = [
     ("options", "options"),
     ("guest_port", "guest_port"),
     ("guest_device", "guest"),
+    ("guest_input", "guest"),
     ("guest_slots", "guest"),
     ("guest_state", "guest"),
     ("guest", "guest"),

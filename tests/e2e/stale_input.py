@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""What was typed for a guest that then went, and that it never read, is not typed to
+the next one: not after a reset of the machine, not to another machine. What was typed
+to one that was only paused is."""
+
+import json
+import pathlib
+import socket
+
+from harness import BOOT_SECONDS, check, run, wait
+
+# More than the guest's driver and its terminal take, and less than waits for it here.
+JUNK = 400 << 10
+TOLD = rb'\[vhost-user-console: (\d+) bytes typed before were not read by the guest and are dropped\]'
+
+
+class Monitor:
+    """QEMU's, for machines."""
+
+    def __init__(self, case, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        case.cleanup.callback(self.socket.close)
+        self.socket.settimeout(BOOT_SECONDS)
+        self.socket.connect(str(path))
+        self.file = self.socket.makefile('rw', encoding='utf-8')
+        self.file.readline()
+        self.do('qmp_capabilities')
+
+    def do(self, command):
+        self.file.write(json.dumps({'execute': command}) + '\n')
+        self.file.flush()
+        while 'return' not in json.loads(self.file.readline()):
+            pass
+
+
+def unread(client):
+    """How many bytes of the client's are in the sockets between it and the daemon."""
+    ports = set(socket_port for _, socket_port in (client.socket.getsockname(),
+                                                   client.socket.getpeername()))
+    waiting = 0
+    for line in pathlib.Path('/proc/net/tcp').read_text().splitlines()[1:]:
+        field = line.split()
+        ends = {int(field[i].partition(':')[2], 16) for i in (1, 2)}
+        if ends == ports:
+            waiting += sum(int(queue, 16) for queue in field[4].split(':'))
+    return waiting
+
+
+def jam(client):
+    """The guest reads no more, and has a command waiting behind what it can't take."""
+    client.send(b"stty -icanon -echo; echo RE'ADY'; sleep 100000\r")
+    client.expect(rb'READY\r\n')
+    client.send(b'x' * JUNK + b'\rtouch /tmp/typed\r')
+    wait('the daemon has all that was typed', lambda: unread(client) == 0, BOOT_SECONDS)
+
+
+def check_next(client):
+    """The next one has been typed nothing, and takes what is typed now."""
+    told = int(client.expect(TOLD, BOOT_SECONDS)[1])
+    check(0 < told < JUNK, f'{told} bytes were dropped')
+    start = client.cursor
+    client.login()
+    client.run('test ! -e /tmp/typed')
+    check(b'xxxx' not in client.data[start:], 'the next guest was typed junk')
+
+
+def stale_input(case):
+    daemon = case.daemon()
+    client = case.client(daemon)
+    path = case.dir / 'qmp'
+    guest = case.guest(daemon, extra=('-qmp', f'unix:{path},server=on,wait=off'))
+    client.login()
+    monitor = Monitor(case, path)
+
+    monitor.do('stop')
+    client.send(b'touch /tmp/paused\r')
+    wait('the daemon has what was typed', lambda: unread(client) == 0)
+    monitor.do('cont')
+    client.run('test -e /tmp/paused')
+
+    jam(client)
+    monitor.do('system_reset')
+    check_next(client)
+
+    jam(client)
+    guest.kill()
+    case.guest(daemon)
+    check_next(client)
+
+
+run(stale_input)
