@@ -35,7 +35,8 @@ static void what_is_typed_where_it_goes_never_keeps_it_out(void **state)
 				   "the guest and are dropped]\r\n";
 	static uint8_t much[GUEST_PORT_INPUT_BYTES];
 	struct bed_guest *guest = bed_new(NULL);
-	struct bed_guest *other = state_prepare_other(guest, &(struct bed_options){.network = true});
+	struct bed_guest *other =
+	    state_prepare_other(guest, &(struct bed_options){.network = true});
 	struct tcp_client client;
 
 	(void)state;

@@ -6,12 +6,13 @@ to one that was only paused is."""
 
 import json
 import pathlib
+import signal
 import socket
 
 from harness import BOOT_SECONDS, check, run, wait
 
-# More than the guest's driver and its terminal take, and less than waits for it here.
-JUNK = 400 << 10
+# More than the 64 buffers of 4 KiB that the driver has given, and less than waits here besides.
+JUNK = 360 << 10
 TOLD = rb'\[vhost-user-console: (\d+) bytes typed before were not read by the guest and are dropped\]'
 
 
@@ -27,9 +28,12 @@ class Monitor:
         self.file.readline()
         self.do('qmp_capabilities')
 
-    def do(self, command):
+    def send(self, command):
         self.file.write(json.dumps({'execute': command}) + '\n')
         self.file.flush()
+
+    def do(self, command):
+        self.send(command)
         while 'return' not in json.loads(self.file.readline()):
             pass
 
@@ -47,10 +51,11 @@ def unread(client):
     return waiting
 
 
-def jam(client):
-    """The guest reads no more, and has a command waiting behind what it can't take."""
+def jam(client, guest):
+    """The machine stands still, and has a command waiting behind what it can't take."""
     client.send(b"stty -icanon -echo; echo RE'ADY'; sleep 100000\r")
     client.expect(rb'READY\r\n')
+    guest.signal(signal.SIGSTOP)
     client.send(b'x' * JUNK + b'\rtouch /tmp/typed\r')
     wait('the daemon has all that was typed', lambda: unread(client) == 0, BOOT_SECONDS)
 
@@ -79,11 +84,13 @@ def stale_input(case):
     monitor.do('cont')
     client.run('test -e /tmp/paused')
 
-    jam(client)
-    monitor.do('system_reset')
+    # It is reset as soon as it goes on, with most of that still to be read.
+    jam(client, guest)
+    monitor.send('system_reset')
+    guest.signal(signal.SIGCONT)
     check_next(client)
 
-    jam(client)
+    jam(client, guest)
     guest.kill()
     case.guest(daemon)
     check_next(client)
