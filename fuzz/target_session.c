@@ -77,7 +77,7 @@ static void follow_up(struct bench *bench, struct port_outcome outcome)
 		return;
 	pump(bench, CONSOLE_CONTROL_RECEIVEQ);
 	for (unsigned int i = 0; i < PORTS; i++)
-		pump(bench, console_receiveq_of(i));
+		pump(bench, console_receiveq_of(&bench->console, i));
 }
 
 static void pump(struct bench *bench, unsigned int vring)
@@ -108,8 +108,9 @@ static void on_vring_settle(struct session *session, unsigned int vring)
 	follow_up(bench_of(session), console_settle(&bench_of(session)->console, vring));
 }
 
-static void on_vring_lost(struct session *session, unsigned int vring)
+static void on_vring_lost(struct session *session, unsigned int vring, const char *why)
 {
+	(void)why;
 	must(!virtq_started(&session->vrings[vring]));
 }
 
@@ -322,7 +323,7 @@ static void happen(struct bench *bench, uint64_t what)
 
 	if (what % 4 == 3 && there) {
 		follow_up(bench, console_unplug(console, id));
-		pump(bench, console_transmitq_of(id));
+		pump(bench, console_transmitq_of(&bench->console, id));
 	} else if (what % 4 == 3) {
 		plug(bench, id);
 	} else if (what % 4 == 2) {

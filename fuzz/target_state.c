@@ -141,7 +141,7 @@ static size_t printed(const struct bench *bench, unsigned int id)
 }
 
 /* What is saved, which is parsed: its bytes are the caller's to free. */
-static uint8_t *save(const struct bench *bench, struct state *ret, size_t *ret_size)
+static uint8_t *save(struct bench *bench, struct state *ret, size_t *ret_size)
 {
 	struct state state;
 	uint8_t *bytes;
@@ -320,13 +320,14 @@ static void drive(struct bench *bench)
 static bool load(struct bench *bench, const struct state *state)
 {
 	struct console_loading loading;
+	size_t dropped[PORTS];
 	struct iovec used;
 
 	if (console_load_begin(&bench->console, &loading, state))
 		return false;
 	while (console_load_more(&bench->console, &loading, 100, &used))
 		must(used.iov_len <= state_size(state));
-	must(!console_load_end(&bench->console, &loading));
+	must(!console_load_end(&bench->console, &loading, dropped));
 	return true;
 }
 

@@ -96,6 +96,14 @@ static void on_guest_stopped(struct guest *guest)
 	stop_scope_if_done(daemon_of(guest));
 }
 
+static void on_guest_disconnected(struct guest *guest)
+{
+	struct daemon *daemon = daemon_of(guest);
+
+	if (daemon->controlled)
+		daemon_control_disconnected(&daemon->control, guest);
+}
+
 static void on_port_removed(struct guest *guest, const struct port_config *config)
 {
 	daemon_control_port_removed(&daemon_of(guest)->control, config);
@@ -109,6 +117,7 @@ static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 
 static const struct guest_ops guest_ops = {
     .stopped = on_guest_stopped,
+    .disconnected = on_guest_disconnected,
     .port_removed = on_port_removed,
     .quit = on_guest_quit,
 };
@@ -417,6 +426,26 @@ static int start_control(struct daemon *daemon)
 	return r;
 }
 
+/* Drivers without MULTIPORT know one port only. */
+static void warn_of_first_port(const struct guest_config *config)
+{
+	unsigned int i = 0;
+
+	if (!config->ports[0].data)
+		return;
+	while (i < config->ports_count && config->ports[i].data)
+		i++;
+	if (i == config->ports_count)
+		log_warning("there is no console: a driver without MULTIPORT (firmware, a boot "
+		            "loader) prints to the first port, which is of type data and holds it "
+		            "up until a client reads");
+	else
+		log_warning("the first port is of type data: a driver without MULTIPORT (firmware, "
+		            "a boot loader) has the first console as its only port, which is "
+		            "number %u, and doesn't see the others; give that --port first",
+		            i);
+}
+
 static void log_ready(const struct config *config)
 {
 	const struct guest_config *first = &config->guests[0];
@@ -465,6 +494,8 @@ int daemon_run(const struct config *config)
 		stop(&daemon, false);
 	else
 		log_ready(config);
+	if (start == 0)
+		warn_of_first_port(&config->guests[0]);
 	clock_start_is_over();
 	r = loop_run(daemon.loop);
 	if (r < 0) {

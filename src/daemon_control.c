@@ -21,6 +21,12 @@ struct removal {
 	uint64_t ticket;
 };
 
+struct disconnection {
+	struct list link;
+	const struct guest *guest;
+	uint64_t ticket;
+};
+
 static struct daemon_control *of(struct control *control)
 {
 	return container_of(control, struct daemon_control, control);
@@ -42,6 +48,12 @@ static void free_removal(struct removal *removal)
 {
 	list_remove(&removal->link);
 	free(removal);
+}
+
+static void free_disconnection(struct disconnection *disconnection)
+{
+	list_remove(&disconnection->link);
+	free(disconnection);
 }
 
 /* list */
@@ -203,6 +215,41 @@ void daemon_control_port_removed(struct daemon_control *control, const struct po
 	}
 }
 
+/* disconnect */
+
+static enum control_verdict disconnect(struct control *control, struct control_call *call)
+{
+	struct daemon_control *self = of(control);
+	struct disconnection *disconnection;
+	const char *why;
+
+	if (call->guest >= self->config->guests_count)
+		return refuse_guest(self, call);
+	disconnection = calloc(1, sizeof(*disconnection));
+	if (!disconnection)
+		return control_refuse(call, "disconnect: no memory");
+	disconnection->guest = self->find(self->daemon, call->guest);
+	disconnection->ticket = call->ticket;
+	list_append(&self->ending, &disconnection->link);
+	if (guest_disconnect(self->find(self->daemon, call->guest), &why) == 0)
+		return CONTROL_LATER;
+	free_disconnection(disconnection);
+	return control_refuse(call, "disconnect: guest %u: %s", call->guest, why);
+}
+
+void daemon_control_disconnected(struct daemon_control *control, const struct guest *guest)
+{
+	list_for_each_safe (link, &control->ending) {
+		struct disconnection *disconnection =
+		    container_of(link, struct disconnection, link);
+
+		if (disconnection->guest != guest)
+			continue;
+		control_answer(&control->control, disconnection->ticket, NULL);
+		free_disconnection(disconnection);
+	}
+}
+
 /* Start and stop. */
 
 static void on_stopped(struct control *control)
@@ -218,6 +265,7 @@ int daemon_control_start(struct daemon_control *control, const struct config *co
 	    .list = list,
 	    .port_add = port_add,
 	    .port_remove = port_remove,
+	    .disconnect = disconnect,
 	    .stopped = on_stopped,
 	};
 
@@ -227,6 +275,7 @@ int daemon_control_start(struct daemon_control *control, const struct config *co
 	control->stopped = stopped;
 	list_init(&control->added);
 	list_init(&control->owed);
+	list_init(&control->ending);
 	return control_start(&control->control, &ops, loop, config->control_path);
 }
 
@@ -243,4 +292,6 @@ void daemon_control_deinit(struct daemon_control *control)
 		free_added(added_at(link));
 	list_for_each_safe (link, &control->owed)
 		free_removal(container_of(link, struct removal, link));
+	list_for_each_safe (link, &control->ending)
+		free_disconnection(container_of(link, struct disconnection, link));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What the control socket asks of the daemon: the guests' ports listed, added and removed.
+ * What the control socket asks of the daemon: the guests' ports listed, added and removed, and
+ * their frontends' connections ended.
  */
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
@@ -17,8 +18,9 @@ struct daemon_control {
 	const struct config *config;
 	daemon_control_find_fn *find;
 	void *daemon;
-	struct list added; /* the configurations of ports that were added here */
-	struct list owed;  /* removals that are to be answered once they are done */
+	struct list added;  /* the configurations of ports that were added here */
+	struct list owed;   /* removals that are to be answered once they are done */
+	struct list ending; /* disconnections likewise */
 	void (*stopped)(struct daemon_control *control);
 };
 
@@ -38,6 +40,9 @@ void daemon_control_stop(struct daemon_control *control);
  * asked for that, and frees what is nobody's any more.
  */
 void daemon_control_port_removed(struct daemon_control *control, const struct port_config *config);
+
+/* The connection of this guest's frontend has ended: answers who asked for that. */
+void daemon_control_disconnected(struct daemon_control *control, const struct guest *guest);
 
 /* Frees what was added. The guests and the socket have stopped, or were never started. */
 void daemon_control_deinit(struct daemon_control *control);

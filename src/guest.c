@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "guest_device.h"
+#include "guest_input.h"
 #include "guest_slots.h"
 
 #include <errno.h>
@@ -23,6 +24,20 @@ void guest_end_connection(struct guest *guest, const char *why)
 	else
 		log_limited(&guest->limit, LOG_LEVEL_INFO, "%s: frontend gone", guest->name);
 	loop_scope_close(&guest->connection);
+}
+
+int guest_disconnect(struct guest *guest, const char **ret_why)
+{
+	if (!guest->connected || guest->connection.closing) {
+		*ret_why = "it has no frontend";
+		return -ENOTCONN;
+	}
+	if (!guest->listens) {
+		*ret_why = "its frontend was handed over (--fd), and no other could come";
+		return -EPERM;
+	}
+	guest_end_connection(guest, "by a request on the control socket");
+	return 0;
 }
 
 /* The end: the frontend, then the ports. */
@@ -66,15 +81,29 @@ static void connect_frontend(struct guest *guest, int fd)
 	              guest->name, on_channel_ended);
 }
 
+/* A connection that never was more, as of somebody who only looks whether there is anybody. */
+static bool has_negotiated(const struct guest *guest)
+{
+	const struct session_record *record = guest->session.record;
+
+	return record->protocol_features_set || record->features != 0;
+}
+
 static void on_connection_drained(struct loop_scope *scope)
 {
 	struct guest *guest = container_of(scope, struct guest, connection);
 
+	bool was_there = has_negotiated(guest);
+
 	session_reset(&guest->session);
+	if (was_there && !guest->stopping)
+		guest_input_forget(guest, GUEST_INPUT_FRONTEND_GONE);
 	console_forget_frontend(&guest->console);
+	guest->lone_told = guest->state_saved = false;
 	guest_device_deinit(guest);
 	channel_deinit(&guest->channel);
 	guest->connected = false;
+	guest->ops->disconnected(guest);
 	if (!guest->stopping && guest->next_fd >= 0)
 		connect_frontend(guest, fd_take(&guest->next_fd));
 	else if (!guest->stopping && !guest->listens)

@@ -27,6 +27,8 @@ struct guest_loading;
 struct guest_ops {
 	/* All of it has stopped. */
 	void (*stopped)(struct guest *guest);
+	/* Its frontend's connection has ended, and all that belonged to it. */
+	void (*disconnected)(struct guest *guest);
 	/* A port that was removed has stopped: its configuration isn't needed any more. */
 	void (*port_removed)(struct guest *guest, const struct port_config *config);
 	/*
@@ -86,10 +88,12 @@ struct guest {
 	struct guest_saving *saving;        /* while it is saved, else NULL; see guest_state.c */
 	struct guest_loading *loading;      /* once all of it was read, until it is loaded */
 	struct loop_task load;
+	bool state_saved; /* the state was saved, and no vring has started since */
 	bool connected;
 	bool config_told;         /* the driver at work has been told to read its configuration */
 	struct loop_timer naming; /* until all vrings should be named, */
 	unsigned int hints_told;  /* both guest_hints.c's */
+	bool lone_told;           /* it was said that the driver knows of one port only */
 
 	bool stopping, finishing;
 	unsigned int frontend_parts; /* of `life` and `connection`, those that haven't drained */
@@ -144,6 +148,13 @@ void guest_stop(struct guest *guest, bool finish);
 void guest_end_connection(struct guest *guest, const char *why);
 
 /*
+ * The same because a person wants it, as if the VMM had gone; another frontend may come, and
+ * `disconnected` follows. Returns 0 or -errno, with the reason that a person understands in
+ * *ret_why: if there is no frontend, or it was handed over and no other can come.
+ */
+int guest_disconnect(struct guest *guest, const char **ret_why);
+
+/*
  * Gives a guest at work one port more, as `config` says, which is the guest's until `port_removed`.
  * Returns 0 or -errno, with the reason that a person understands in *ret_why.
  */
@@ -151,7 +162,8 @@ int guest_add_port(struct guest *guest, const struct port_config *config, const 
 
 /*
  * Takes the port of that name, or number, away; what is left for its clients is written out first,
- * and then `port_removed` follows. The first port stays: drivers that know of only one have that.
+ * and then `port_removed` follows. The first port stays, and so does the one that the driver at
+ * work has alone.
  * Returns 0, with the configuration that it will be called with, or -errno as above.
  */
 int guest_remove_port(struct guest *guest, const char *name, const struct port_config **ret_config,

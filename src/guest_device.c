@@ -4,10 +4,12 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "guest_hints.h"
+#include "guest_input.h"
 #include "guest_slots.h"
 #include "guest_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* Vrings. */
 
@@ -75,7 +77,7 @@ void guest_device_queue_answers(struct guest *guest)
 {
 	guest_device_queue(guest, CONSOLE_CONTROL_RECEIVEQ);
 	for (unsigned int i = 0; i < guest->config->max_ports; i++)
-		guest_device_queue(guest, console_receiveq_of(i));
+		guest_device_queue(guest, console_receiveq_of(&guest->console, i));
 }
 
 void guest_device_follow_up(struct guest *guest, unsigned int i, struct port_outcome outcome)
@@ -83,7 +85,7 @@ void guest_device_follow_up(struct guest *guest, unsigned int i, struct port_out
 	if (outcome.call)
 		signal_sink(guest, &guest->vrings[i].call);
 	if (outcome.moved)
-		guest_slots_wake(guest, console_port_of(i));
+		guest_slots_wake(guest, console_port_of(&guest->console, i));
 	if (outcome.control)
 		guest_device_queue_answers(guest);
 	if (outcome.tail)
@@ -145,7 +147,8 @@ static void on_rest(struct loop_watch *watch)
 
 void guest_device_tell_config(struct guest *guest)
 {
-	const struct backend_port *port = &guest->slots[0].port.output.port;
+	unsigned int id = console_main_port(&guest->console);
+	const struct backend_port *port = &guest->slots[id].port.output.port;
 	bool known = port->cols > 0 || port->rows > 0;
 
 	if (guest->config_told || !known || guest->config_change.slot.fd < 0 ||
@@ -207,12 +210,43 @@ void guest_device_deinit(struct guest *guest)
 
 /* What the session asks for. */
 
+/* The ports of a driver that has only one: which that is, and which it doesn't see. */
+static void tell_lone(struct guest *guest)
+{
+	const struct console_record *record = guest->console.record;
+	char others[256] = "";
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
+		const struct guest_port *port = guest_port_of(guest, i);
+
+		if (port && i != record->lone_port && len < sizeof(others))
+			len += (size_t)snprintf(others + len, sizeof(others) - len, "%s%s",
+			                        len > 0 ? ", " : "", guest_port_label(port));
+	}
+	if (guest->lone_told || !record->lone || len == 0)
+		return;
+	guest->lone_told = true;
+	log_limited(&guest->limit, LOG_LEVEL_WARNING,
+	            "%s: the driver has no MULTIPORT (or its VMM doesn't show the configuration "
+	            "space: config_size=12): it has %s alone, and doesn't see %s%s",
+	            guest->name, guest_port_label(guest_port_of(guest, record->lone_port)), others,
+	            len < sizeof(others) ? "" : "...");
+}
+
 static void on_vring_runs(struct session *session, unsigned int i)
 {
 	struct guest *guest = guest_of(session);
+	bool waited = guest->console.record->unsure;
+	enum console_whose driver = console_run(&guest->console, i, session->record->features);
 
-	console_run(&guest->console, i, session->record->features);
+	guest->state_saved = false;
+	if (driver == CONSOLE_DRIVER_OTHER)
+		guest_input_forget(guest, GUEST_INPUT_DRIVER_GONE);
+	if (waited && driver != CONSOLE_DRIVER_UNSURE)
+		guest_device_queue_answers(guest);
 	guest_hints_on_run(guest);
+	tell_lone(guest);
 	guest_device_queue(guest, i);
 	guest_device_tell_config(guest);
 	end_if_lost(guest);
@@ -226,12 +260,13 @@ static void on_vring_settle(struct session *session, unsigned int i)
 	guest->config_told = false;
 }
 
-static void on_vring_lost(struct session *session, unsigned int i)
+static void on_vring_lost(struct session *session, unsigned int i, const char *why)
 {
 	struct guest *guest = guest_of(session);
 
 	log_limited(&guest->limit, LOG_LEVEL_WARNING,
-	            "%s: vring %u has stopped: it isn't in guest memory any more", guest->name, i);
+	            "%s: vring %u has stopped, as the guest's memory has changed: %s", guest->name,
+	            i, why);
 	signal_sink(guest, &guest->vrings[i].err);
 }
 
@@ -274,20 +309,27 @@ static void on_write_config(struct session *session, uint32_t offset, const uint
 	struct guest *guest = guest_of(session);
 
 	if (console_write_config(&guest->console, offset, bytes, len))
-		guest_slots_wake(guest, 0);
+		guest_slots_wake(guest, console_main_port(&guest->console));
 }
 
 static void on_reset_device(struct session *session)
 {
-	console_reset(&guest_of(session)->console);
+	struct guest *guest = guest_of(session);
+
+	if (guest->console.record->driven)
+		guest_input_forget(guest, GUEST_INPUT_DEVICE_RESET);
+	console_reset(&guest->console);
 }
 
 static void on_session_began(struct session *session)
 {
 	struct guest *guest = guest_of(session);
 
+	if (guest->console.record->driven)
+		guest_input_forget(guest, GUEST_INPUT_DRIVER_GONE);
 	console_forget_frontend(&guest->console);
 	guest_hints_forget(guest);
+	guest->lone_told = false;
 }
 
 static const char *on_transfer_state(struct session *session, bool load, int fd)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "guest_port.h"
 
+#include "base/log.h"
 #include "base/macros.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static struct guest_port *port_of(struct output *output)
@@ -104,6 +106,11 @@ static void on_left(struct backend_device *device)
 	port_at(device)->ops->left(port_at(device));
 }
 
+static void on_dropped(struct backend_device *device, size_t len)
+{
+	guest_port_tell_dropped(port_at(device), len);
+}
+
 static void on_quit(struct backend_device *device, bool failed)
 {
 	port_at(device)->ops->quit(port_at(device), failed);
@@ -165,6 +172,7 @@ int guest_port_start(struct guest_port *port, const struct guest_port_ops *ops, 
 	    .resized = on_resized,
 	    .attended = on_attended,
 	    .left = on_left,
+	    .dropped = on_dropped,
 	    .stopped = on_backend_stopped,
 	    .quit = on_quit,
 	};
@@ -187,6 +195,31 @@ int guest_port_start(struct guest_port *port, const struct guest_port_ops *ops, 
 	if (r == 0)
 		port->config = config;
 	return r;
+}
+
+const char *guest_port_label(const struct guest_port *port)
+{
+	const char *label = strstr(port->name, " port ");
+
+	return label ? label + 1 : port->name;
+}
+
+size_t guest_port_drop_input(struct guest_port *port)
+{
+	if (!port->backend || !port->backend->ops->drop_input)
+		return 0;
+	return port->backend->ops->drop_input(port->backend);
+}
+
+void guest_port_tell_dropped(struct guest_port *port, uint64_t dropped)
+{
+	if (dropped == 0)
+		return;
+	/* The people of a console are told there. */
+	log_limited(&port->limit, port->config->data ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	            "%s: %" PRIu64 " bytes of input were not read by the guest and are dropped",
+	            port->name, dropped);
+	output_tell_unread(&port->output, dropped);
 }
 
 void guest_port_wake(struct guest_port *port)

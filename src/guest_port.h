@@ -51,6 +51,7 @@ struct guest_port {
 	struct backend_device device;
 	struct backend *backend;
 	struct logfile *log; /* or NULL */
+	struct log_limit limit;
 	bool stopping;
 	bool finishing;
 
@@ -81,6 +82,18 @@ static inline bool guest_port_in_use(const struct guest_port *port)
 {
 	return port->config;
 }
+
+/* "port NAME" or "port NUMBER": its name in the log without its guest's. */
+const char *guest_port_label(const struct guest_port *port);
+
+/*
+ * Throws away what its people have sent and wasn't received yet, as far as it is on this machine.
+ * Returns how many bytes.
+ */
+size_t guest_port_drop_input(struct guest_port *port);
+
+/* `dropped` bytes of its input are gone: says so in the log, and to the people of a console. */
+void guest_port_tell_dropped(struct guest_port *port, uint64_t dropped);
 
 /* There is output, or room for input. */
 void guest_port_wake(struct guest_port *port);

@@ -43,10 +43,10 @@ static void on_port_pump(struct guest_port *port)
 	bool spilled = byte_ring_used(&port->spill) > 0;
 
 	if (port_drain(&port->output.port, &port->spill))
-		guest_device_queue(slot->guest, console_transmitq_of(id));
+		guest_device_queue(slot->guest, console_transmitq_of(&slot->guest->console, id));
 	if (spilled)
 		guest_slots_wake(slot->guest, id);
-	guest_device_queue(slot->guest, console_receiveq_of(id));
+	guest_device_queue(slot->guest, console_receiveq_of(&slot->guest->console, id));
 }
 
 static void on_port_resized(struct guest_port *port)
@@ -57,7 +57,7 @@ static void on_port_resized(struct guest_port *port)
 	console_set_size(&guest->console, id_of(slot), port->output.port.cols,
 	                 port->output.port.rows);
 	guest_device_queue(guest, CONSOLE_CONTROL_RECEIVEQ);
-	if (id_of(slot) > 0)
+	if (id_of(slot) != console_main_port(&guest->console))
 		return;
 	guest->config_told = false;
 	guest_device_tell_config(guest);
@@ -214,12 +214,16 @@ int guest_remove_port(struct guest *guest, const char *name, const struct port_c
 		*ret_why = "the first port can't be removed";
 		return -EBUSY;
 	}
-	guest_device_follow_up(guest, console_transmitq_of(id),
+	if (guest->console.record->lone && id == console_main_port(&guest->console)) {
+		*ret_why = "the guest's driver knows only this port (it has no MULTIPORT)";
+		return -EBUSY;
+	}
+	guest_device_follow_up(guest, console_transmitq_of(&guest->console, id),
 	                       console_unplug(&guest->console, id));
 	*ret_config = slot->removed = slot->port.config;
 	guest_port_stop(&slot->port, true);
 	guest_device_queue_answers(guest);
-	guest_device_queue(guest, console_transmitq_of(id));
+	guest_device_queue(guest, console_transmitq_of(&guest->console, id));
 	return 0;
 }
 

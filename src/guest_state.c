@@ -26,6 +26,19 @@ struct guest_loading {
 	struct console_loading loading;
 };
 
+/* Whether people's input has to wait until the state's is there. */
+static void hold_input(struct guest *guest, bool held)
+{
+	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
+		struct backend_port *port = &guest->slots[i].port.output.port;
+		bool was_held = port->held;
+
+		port->held = held;
+		if (was_held && !held)
+			guest_slots_wake(guest, i);
+	}
+}
+
 /* The transfer has come to its end; `why` it has failed, or NULL. */
 static void finish(struct guest *guest, const char *why)
 {
@@ -39,6 +52,8 @@ static void finish(struct guest *guest, const char *why)
 	free(guest->loading);
 	guest->loading = NULL;
 	guest->state_result = why ? SESSION_TRANSFER_FAILED : SESSION_TRANSFER_DONE;
+	guest->state_saved = !why && !guest->state_transfer.reading;
+	hold_input(guest, false);
 	channel_answer_later(&guest->channel, why ? 1 : 0);
 }
 
@@ -94,11 +109,15 @@ static const char *begin_loading(struct guest *guest)
 	return why;
 }
 
-/* A client's bytes may be on their way to where the state's input would go. */
+/*
+ * A client's bytes may be on their way to where the state's input would go. Nobody begins to
+ * receive more: one that sends without end mustn't keep the state from being loaded.
+ */
 static bool may_end(struct transfer *transfer)
 {
 	struct guest *guest = container_of(transfer, struct guest, state_transfer);
 
+	hold_input(guest, true);
 	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
 		if (guest->slots[i].port.output.port.receiving)
 			return false;
@@ -108,13 +127,16 @@ static bool may_end(struct transfer *transfer)
 
 static const char *end_loading(struct guest *guest)
 {
-	const struct state *state = &guest->loading->state;
+	size_t dropped[CONSOLE_PORTS_MAX];
 	const char *why = "its vrings run already";
 
 	if (!session_runs(&guest->session))
-		why = console_load_end(&guest->console, &guest->loading->loading);
-	for (unsigned int i = 0; i < state->ports_count && !why; i++)
-		guest_slots_wake(guest, state->ports[i].id);
+		why = console_load_end(&guest->console, &guest->loading->loading, dropped);
+	for (unsigned int i = 0; i < guest->config->max_ports && !why; i++) {
+		if (guest_port_of(guest, i))
+			guest_port_tell_dropped(&guest->slots[i].port, dropped[i]);
+		guest_slots_wake(guest, i);
+	}
 	return why;
 }
 
@@ -160,6 +182,7 @@ void guest_state_init(struct guest *guest)
 
 void guest_state_deinit(struct guest *guest)
 {
+	hold_input(guest, false);
 	loop_task_cancel(&guest->load);
 	transfer_deinit(&guest->state_transfer);
 	free(guest->saving);

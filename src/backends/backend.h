@@ -31,6 +31,8 @@ struct backend_device {
 	void (*resized)(struct backend_device *device);
 	/* There are more people or fewer, in the port. */
 	void (*attended)(struct backend_device *device);
+	/* After `drop_input`: so much more than it has said is thrown away. */
+	void (*dropped)(struct backend_device *device, size_t len);
 	/*
 	 * The last client of a data port has gone and `dropping` is set: to be ended by
 	 * backend_port.dropped, when all is written that was meant for it. NULL: that is now.
@@ -62,6 +64,8 @@ struct backend_port {
 	unsigned int attended; /* how many people are there */
 	/* The backend receives for the input ring, where nobody else puts anything meanwhile. */
 	bool receiving;
+	/* The device is about to put something there itself: nobody begins to receive now. */
+	bool held;
 	/*
 	 * A data port: nothing of its output is lost, and nothing is put into it. Who reads is
 	 * waited for, however long it takes, and what nobody has read waits for who comes next.
@@ -78,6 +82,11 @@ struct backend_ops {
 	void (*wake)(struct backend *backend);
 	/* Takes no more clients; those that are there are served on. May be NULL. */
 	void (*close)(struct backend *backend);
+	/*
+	 * What people have sent and wasn't received yet was for a guest that is gone: throws it
+	 * away, as far as this machine has it. Returns how many bytes that is. May be NULL.
+	 */
+	size_t (*drop_input)(struct backend *backend);
 	/* Ends at once; then `stopped`. */
 	void (*stop)(struct backend *backend);
 	/* The window of the process's terminal has another size. May be NULL. */

@@ -381,6 +381,15 @@ void client_set_receive(struct client_set *set)
 		client_go_on_receiving(container_of(link, struct client, link));
 }
 
+size_t client_set_drop_input(struct client_set *set)
+{
+	size_t dropped = 0;
+
+	list_for_each (link, &set->clients)
+		dropped += client_drop_input(container_of(link, struct client, link));
+	return dropped;
+}
+
 static void init_client(struct client *client, struct client_set *set)
 {
 	client->set = set;

@@ -92,6 +92,9 @@ bool client_set_calls(const struct client_set *set);
 /* Says to the peer of `fd`, as far as that can be done at once, why it can't stay; closes `fd`. */
 void client_set_turn_away(struct client_set *set, int fd, const char *why);
 
+/* What they have sent so far was for a guest that is gone; see backend_ops.drop_input. */
+size_t client_set_drop_input(struct client_set *set);
+
 /* There is room in the input ring: lets the clients fill it, each in turn. */
 void client_set_receive(struct client_set *set);
 

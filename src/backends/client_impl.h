@@ -65,6 +65,8 @@ struct client {
 	bool hung_up;     /* neither way works any more, but input may be left */
 	bool leaving;     /* it is told that it has to go, and that is all it is sent */
 	bool told;        /* that it only watches */
+	bool stale_now;   /* what is being received was for a guest that is gone, */
+	size_t stale;     /* and so are so many bytes that come next */
 	char name[CLIENT_NAME_BYTES];
 
 	struct window window;
@@ -76,7 +78,7 @@ struct client {
 	const char *notice;  /* what is to be told in a marked line, or NULL */
 	struct stage *stage; /* telnet's, or `lines` */
 	struct stage lines;  /* the marked lines of a raw one */
-	uint8_t line_bytes[READER_GAP_LINE_MAX + CLIENT_LINE_BYTES];
+	uint8_t line_bytes[READER_GAP_LINE_MAX + READER_UNREAD_LINE_MAX + CLIENT_LINE_BYTES];
 	struct msghdr msg;
 	struct iovec iov[3]; /* the stage, then one or two pieces of the ring */
 	uint8_t to_decode[]; /* CLIENT_RECEIVE_BYTES with telnet, else none */
@@ -165,6 +167,12 @@ bool client_guard_lets_pass(struct client *client);
 /* client_input.c */
 
 void client_input_init(struct client *client);
+
+/*
+ * What it has sent so far was for a guest that is gone. Returns how many bytes of it will be thrown
+ * away; of what is just being received, backend_device.dropped tells later.
+ */
+size_t client_drop_input(struct client *client);
 
 /* Goes on with its input, in whatever way is its turn. */
 void client_go_on_receiving(struct client *client);

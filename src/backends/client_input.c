@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* Where the bytes go that nobody looks at, of all clients of all ports. */
 static uint8_t thrown_away[CLIENT_RECEIVE_BYTES];
@@ -84,7 +85,7 @@ static void receive(struct client *client)
 	strays_arm_recv(client->strays, &client->receive, client->fd, room, len, MSG_DONTWAIT);
 }
 
-/* For one that may not write. */
+/* For one that may not write, or what was for a guest that is gone. */
 static void receive_and_discard(struct client *client, size_t len)
 {
 	client->discarding = true;
@@ -136,6 +137,7 @@ static void discard_received(struct client *client, size_t len)
 {
 	size_t typed = len;
 
+	client->stale -= MIN(client->stale, len);
 	if (client->leaving)
 		return;
 	if (client->telnet)
@@ -144,6 +146,37 @@ static void discard_received(struct client *client, size_t len)
 		return;
 	client->told = true;
 	client_tell(client, "you only watch, another client writes");
+}
+
+/* What its socket has now is older than the end of its guest. Returns how many bytes that is. */
+static size_t mark_stale(struct client *client)
+{
+	int waiting = 0;
+
+	if (ioctl(client->fd, FIONREAD, &waiting) < 0 || waiting < 0)
+		waiting = 0;
+	client->stale = (size_t)waiting;
+	if (waiting > 0)
+		client->readable = true;
+	return client->stale;
+}
+
+/* Into the ring's free room, where the next bytes take their place, or to be decoded. */
+static void drop_received(struct client *client, size_t len)
+{
+	struct backend_port *port = client->set->port;
+
+	if (client->telnet)
+		len = decode_and_discard(client, len);
+	port->device->dropped(port->device, len + mark_stale(client));
+}
+
+size_t client_drop_input(struct client *client)
+{
+	if (!client_may_write(client))
+		return 0;
+	client->stale_now = client->receive.armed && !client->discarding;
+	return client->stale_now ? 0 : mark_stale(client);
 }
 
 /* There is nothing more to receive, for now or for ever. */
@@ -176,7 +209,7 @@ static void on_receive(struct loop_op *op, int32_t res)
 {
 	struct client *client = container_of(op, struct client, receive);
 	struct client_set *set = client->set;
-	bool discarding = client->discarding;
+	bool discarding = client->discarding, stale = client->stale_now;
 
 	if (res >= 0)
 		strays_take(set->strays, client->strays);
@@ -184,10 +217,12 @@ static void on_receive(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 		return;
 	}
-	client->discarding = false;
+	client->discarding = client->stale_now = false;
 	if (!discarding)
 		set->port->receiving = false;
-	if (res > 0 && !discarding)
+	if (res > 0 && stale)
+		drop_received(client, (size_t)res);
+	else if (res > 0 && !discarding)
 		take_received(client, (size_t)res);
 	else if (res > 0)
 		discard_received(client, (size_t)res);
@@ -270,11 +305,13 @@ void client_go_on_receiving(struct client *client)
 		watch(client);
 	else if (!client_may_type(client))
 		receive_and_discard(client, CLIENT_RECEIVE_BYTES);
+	else if (client->stale > 0)
+		receive_and_discard(client, MIN(client->stale, CLIENT_RECEIVE_BYTES));
 	else if (!has_room(client))
 		client_set_look_later(set);
 	else if (set->port->dropping)
 		client_stay_later(client); /* it is let in then */
-	else if (!set->port->receiving)
+	else if (!set->port->receiving && !set->port->held)
 		receive(client);
 }
 

@@ -41,14 +41,15 @@ static size_t stage_left(const struct client *client)
 	return stage_rest(client->stage, &bytes);
 }
 
-/* A gap that comes while the line of the one before is on its way is told after it. */
-static void add_gap(struct client *client)
+/* What comes while the lines of the one before are on their way is told after them. */
+static void add_lines(struct client *client)
 {
-	char line[READER_GAP_LINE_MAX];
+	char line[READER_GAP_LINE_MAX], unread[READER_UNREAD_LINE_MAX];
 	uint64_t gap;
 
 	if (stage_left(client) > 0)
 		return;
+	stage_append(client->stage, unread, reader_take_unread_line(&client->reader, unread));
 	gap = reader_take_gap(&client->reader);
 	if (gap > 0)
 		stage_append(client->stage, line, reader_gap_line(line, gap));
@@ -64,7 +65,7 @@ static unsigned int gather(struct client *client)
 	if (client->telnet && !client->leaving)
 		stage_fill(client->stage);
 	else if (!client->leaving)
-		add_gap(client);
+		add_lines(client);
 	rest->iov_len = stage_rest(client->stage, &rest->iov_base);
 	n = rest->iov_len > 0 ? 1 : 0;
 	if (!client->telnet && !client->leaving && !reader_has_gap(&client->reader))

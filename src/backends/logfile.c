@@ -164,6 +164,7 @@ int logfile_new(struct logfile **ret_log, struct loop *loop, struct backend_port
 	loop_timer_init(&log->retry, &log->scope, on_retry);
 	loop_task_init(&log->flush, on_flush);
 	reader_init(&log->reader, output_of(port), wake_log);
+	log->reader.quiet = true;
 	stage_init(&log->stage, &log->reader, log->buffer, sizeof(log->buffer));
 	*ret_log = log;
 	return 0;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define INPUT_BYTES  4096u
@@ -242,8 +243,8 @@ static void arm_input(struct nested *nested)
 		nested->deaf = false;
 	else if (nested->terminal && !nested->deaf && !nested->deaf_timer.op.armed)
 		loop_timer_arm(&nested->deaf_timer, DEAF_MS);
-	if ((room || nested->deaf) && !background && !nested->input_ended &&
-	    !nested->readable.armed && !nested->read.armed)
+	if ((room || nested->deaf) && !nested->backend.port->held && !background &&
+	    !nested->input_ended && !nested->readable.armed && !nested->read.armed)
 		loop_arm_poll(&nested->readable, nested->in_fd, POLLIN);
 }
 
@@ -389,6 +390,18 @@ static void nested_wake(struct backend *backend)
 		arm_input(nested);
 }
 
+/* A pipe or a file is a script's: what comes next is for whoever the guest is then. */
+static size_t nested_drop_input(struct backend *backend)
+{
+	struct nested *nested = nested_of(backend);
+	int waiting = 0;
+
+	if (!nested->terminal || ioctl(nested->in_fd, FIONREAD, &waiting) < 0 || waiting < 0)
+		return 0;
+	tcflush(nested->in_fd, TCIFLUSH);
+	return (size_t)waiting;
+}
+
 static void on_drained(struct loop_scope *scope)
 {
 	struct nested *nested = container_of(scope, struct nested, scope);
@@ -449,6 +462,7 @@ static void nested_resume(struct backend *backend)
 
 static const struct backend_ops nested_ops = {
     .wake = nested_wake,
+    .drop_input = nested_drop_input,
     .stop = nested_stop,
     .resize = nested_resize,
     .suspend = nested_suspend,

@@ -46,7 +46,7 @@ uint64_t reader_pending(const struct reader *reader)
 
 bool reader_has_news(const struct reader *reader)
 {
-	return reader_pending(reader) > 0 || reader->missed > 0;
+	return reader_pending(reader) > 0 || reader->missed > 0 || reader->unread > 0;
 }
 
 void reader_flush(struct reader *reader, struct loop_task *flush)
@@ -146,10 +146,6 @@ static uint64_t patience_left(const struct reader *reader, uint64_t since, uint6
 	return idle < patience_ms ? patience_ms - idle : 0;
 }
 
-/*
- * Only who can't be sent anything is to blame: one whose socket takes bytes again will be sent some
- * in this turn, however late this process has come to it.
- */
 /* A socket may hold megabytes, and says that it has room only when a good part of them is gone. */
 static void look_for_progress(struct reader *reader)
 {
@@ -162,6 +158,10 @@ static void look_for_progress(struct reader *reader)
 		reader->progress_ms = loop_now_ms(loop_of(reader->output));
 }
 
+/*
+ * A reader lags only if it can't be sent anything: one whose socket takes bytes again will be sent
+ * some in this turn, however late this process has come to it.
+ */
 static void judge_waiting(struct output *output)
 {
 	uint64_t next = OUTPUT_PATIENCE_MS;
@@ -373,6 +373,31 @@ size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap)
 {
 	return (size_t)snprintf(line, READER_GAP_LINE_MAX,
 	                        "\r\n[vhost-user-console: %" PRIu64 " bytes skipped]\r\n", gap);
+}
+
+void output_tell_unread(struct output *output, uint64_t len)
+{
+	if (output->port.data)
+		return;
+	list_for_each (link, &output->readers) {
+		if (!reader_at(link)->quiet)
+			reader_at(link)->unread += len;
+	}
+	output_wake(output);
+}
+
+size_t reader_take_unread_line(struct reader *reader, char line[READER_UNREAD_LINE_MAX])
+{
+	uint64_t unread = reader->unread;
+
+	reader->unread = 0;
+	if (unread == 0)
+		return 0;
+	return (size_t)snprintf(
+	    line, READER_UNREAD_LINE_MAX,
+	    "\r\n[vhost-user-console: %" PRIu64
+	    " bytes typed before were not read by the guest and are dropped]\r\n",
+	    unread);
 }
 
 bool reader_has_gap(struct reader *reader)

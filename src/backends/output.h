@@ -54,9 +54,11 @@ struct reader {
 	struct replay replay; /* of a terminal */
 	bool blocked;         /* it waits until it can send */
 	bool lagging;
-	bool patient; /* it never lags: the guest waits for it however long it takes */
 	/* It may be gone: what it is sent counts as delivered only by reader_delivered(). */
 	bool on_trial;
+	bool patient;    /* it never lags: the guest waits for it however long it takes */
+	bool quiet;      /* no person: it isn't told what becomes of input */
+	uint64_t unread; /* bytes of input that were dropped, and it wasn't told yet */
 	void (*wake)(struct reader *reader);
 	/*
 	 * How many bytes the system still has for it, or NULL if that can't be told: while it is
@@ -121,6 +123,19 @@ void reader_abandon(struct reader *reader);
 /* The line that tells a reader of `gap` missing bytes. Returns its length. */
 #define READER_GAP_LINE_MAX 96
 size_t reader_gap_line(char line[READER_GAP_LINE_MAX], uint64_t gap);
+
+/*
+ * So many bytes of input were dropped, unread by the guest: every reader that isn't quiet is told
+ * in a line, but on a data port.
+ */
+void output_tell_unread(struct output *output, uint64_t len);
+
+/*
+ * Writes that line for a reader that has to be told, who counts as told then. Returns its length, 0
+ * if there is nothing to tell.
+ */
+#define READER_UNREAD_LINE_MAX 128
+size_t reader_take_unread_line(struct reader *reader, char line[READER_UNREAD_LINE_MAX]);
 
 /* Whether the reader has missed bytes before its place and hasn't been told. */
 bool reader_has_gap(struct reader *reader);

@@ -226,8 +226,8 @@ static void look_who_is_there(struct pty *pty)
 
 static void arm_input(struct pty *pty)
 {
-	if (byte_ring_free(&pty->backend.port->input) > 0 && !pty->drained && !is_closing(pty) &&
-	    !pty->readable.armed && !pty->read.armed)
+	if (byte_ring_free(&pty->backend.port->input) > 0 && !pty->backend.port->held &&
+	    !pty->drained && !is_closing(pty) && !pty->readable.armed && !pty->read.armed)
 		loop_arm_poll(&pty->readable, pty->device.master, POLLIN);
 }
 
@@ -331,13 +331,13 @@ static void on_read(struct loop_op *op, int32_t res)
 {
 	struct pty *pty = container_of(op, struct pty, read);
 
-	if (is_closing(pty))
-		return;
-	if (res == -ENOMEM) {
+	if (res == -ENOMEM && !is_closing(pty)) {
 		loop_arm_again(op);
 		return;
 	}
 	pty->backend.port->receiving = false;
+	if (is_closing(pty))
+		return;
 	if (res > 0)
 		take(pty, (size_t)res);
 	else if (res != -EAGAIN && res != -EINTR)
@@ -359,6 +359,11 @@ static void on_changed(struct file_watch *watch)
 static void pty_wake(struct backend *backend)
 {
 	arm_input(pty_of(backend));
+}
+
+static size_t pty_drop_input(struct backend *backend)
+{
+	return pty_device_drop_input(&pty_of(backend)->device);
 }
 
 static void free_pty(struct pty *pty)
@@ -386,6 +391,7 @@ static void pty_stop(struct backend *backend)
 
 static const struct backend_ops pty_ops = {
     .wake = pty_wake,
+    .drop_input = pty_drop_input,
     .stop = pty_stop,
 };
 

@@ -106,6 +106,17 @@ uint8_t pty_device_take_status(const struct pty_device *device)
 	return status;
 }
 
+size_t pty_device_drop_input(const struct pty_device *device)
+{
+	int waiting = 0;
+
+	if (ioctl(device->master, FIONREAD, &waiting) < 0 || waiting < 0)
+		waiting = 0;
+	/* It flushes what the system hasn't passed on to the master yet, too. */
+	tcflush(device->master, TCIFLUSH);
+	return (size_t)waiting;
+}
+
 void pty_device_drop_output(const struct pty_device *device)
 {
 	int fd = open_slave(device);

@@ -57,6 +57,9 @@ int pty_device_unlock(const struct pty_device *device);
  */
 int pty_device_renew(struct pty_device *device);
 
+/* Throws away what was typed and not read. Returns how many bytes, at least. */
+size_t pty_device_drop_input(const struct pty_device *device);
+
 /* What was written and isn't read yet is dropped, while somebody has it open. */
 void pty_device_drop_output(const struct pty_device *device);
 

@@ -82,6 +82,11 @@ static void server_stop(struct backend *backend)
 	client_set_close(&server_of(backend)->clients);
 }
 
+static size_t server_drop_input(struct backend *backend)
+{
+	return client_set_drop_input(&server_of(backend)->clients);
+}
+
 static void server_close(struct backend *backend)
 {
 	acceptor_close(&server_of(backend)->acceptor);
@@ -90,6 +95,7 @@ static void server_close(struct backend *backend)
 static const struct backend_ops server_backend_ops = {
     .close = server_close,
     .wake = server_wake,
+    .drop_input = server_drop_input,
     .stop = server_stop,
 };
 

@@ -42,7 +42,7 @@ static size_t encode(struct stage *stage, const struct iovec *span)
 
 void stage_fill(struct stage *stage)
 {
-	char line[READER_GAP_LINE_MAX];
+	char line[READER_GAP_LINE_MAX], unread[READER_UNREAD_LINE_MAX];
 	struct iovec spans[2];
 	uint64_t gap;
 	unsigned int n;
@@ -51,6 +51,7 @@ void stage_fill(struct stage *stage)
 	if (stage->done < stage->len)
 		return;
 	stage->len = stage->done = 0;
+	stage_append(stage, unread, reader_take_unread_line(stage->reader, unread));
 	gap = reader_take_gap(stage->reader);
 	if (gap > 0)
 		stage_append(stage, line, reader_gap_line(line, gap));

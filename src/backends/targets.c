@@ -109,6 +109,7 @@ int echo_new(struct backend **ret_backend, struct loop *loop, struct backend_por
 		return r;
 	reader_init(&target_of(*ret_backend)->reader, output_of(port), wake_echo);
 	reader_make_patient(&target_of(*ret_backend)->reader);
+	target_of(*ret_backend)->reader.quiet = true;
 	return 0;
 }
 

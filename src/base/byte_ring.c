@@ -77,6 +77,22 @@ size_t byte_ring_get(struct byte_ring *ring, void *bytes, size_t len)
 	return len;
 }
 
+void byte_ring_unget(struct byte_ring *ring, const void *bytes, size_t len)
+{
+	struct iovec spans[2];
+
+	assert(len <= byte_ring_free(ring));
+	/* All positions may grow by the ring's size: the bytes stay where they are. */
+	if (ring->state->tail < len) {
+		move_head(ring, ring->state->head + ring->size);
+		ring->state->tail += ring->size;
+	}
+	spans_of(ring, ring->state->tail - len, len, spans);
+	memcpy(spans[0].iov_base, bytes, spans[0].iov_len);
+	memcpy(spans[1].iov_base, (const uint8_t *)bytes + spans[0].iov_len, spans[1].iov_len);
+	ring->state->tail -= len;
+}
+
 void byte_ring_drop(struct byte_ring *ring, size_t len)
 {
 	assert(len <= byte_ring_used(ring));

@@ -65,6 +65,12 @@ size_t byte_ring_get(struct byte_ring *ring, void *bytes, size_t len);
 /* The head passes `len` bytes that nobody wrote, and nothing of the ring is left. */
 void byte_ring_skip(struct byte_ring *ring, uint64_t len);
 
+/*
+ * Copies `len` bytes, at most what is free, before the tail: they are the oldest then. Positions
+ * that are kept elsewhere mean nothing any more.
+ */
+void byte_ring_unget(struct byte_ring *ring, const void *bytes, size_t len);
+
 /* Forgets the `len` oldest bytes, at most what is used. */
 void byte_ring_drop(struct byte_ring *ring, size_t len);
 

@@ -125,7 +125,7 @@ static bool is_pipe(int fd)
 	return strncmp(name, start, sizeof(start) - 1) == 0;
 }
 
-bool fd_counts_down(int fd)
+int fd_counts_down(int fd)
 {
 	char path[32], info[512];
 	ssize_t n;
@@ -134,13 +134,13 @@ bool fd_counts_down(int fd)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	proc = open(path, O_RDONLY | O_CLOEXEC);
 	if (proc < 0)
-		return false;
+		return -errno;
 	n = read(proc, info, sizeof(info) - 1);
 	fd_close(&proc);
 	if (n < 0)
-		return false;
+		return -errno;
 	info[n] = '\0';
-	return strstr(info, "\neventfd-semaphore: 1\n");
+	return strstr(info, "\neventfd-semaphore: 1\n") ? 1 : 0;
 }
 
 bool fd_is_unix_stream(int fd)

@@ -64,10 +64,10 @@ void fd_bag_close(struct fd_bag *bag);
 bool fd_is_eventfd(int fd);
 
 /*
- * True for an eventfd that a read counts down by one instead of emptying it (EFD_SEMAPHORE). Linux
- * tells from 6.5 on; before, it is false.
+ * 1 for an eventfd that a read counts down by one instead of emptying it (EFD_SEMAPHORE), else 0;
+ * -errno if that can't be looked at. Linux tells from 6.5 on; before, it is 0.
  */
-bool fd_counts_down(int fd);
+int fd_counts_down(int fd);
 
 /* True for a Unix stream socket. To write to one waits for nobody who uses it meanwhile. */
 bool fd_is_unix_stream(int fd);

@@ -16,24 +16,77 @@ static bool is_control(unsigned int vring)
 	return vring / 2 == CONSOLE_CONTROL_RECEIVEQ / 2;
 }
 
-unsigned int console_port_of(unsigned int vring)
+/* A driver's only port has changed places with port 0. */
+static unsigned int swap(const struct console *console, unsigned int id)
+{
+	const struct console_record *record = console->record;
+
+	if (!record->lone || (id != 0 && id != record->lone_port))
+		return id;
+	return id == 0 ? record->lone_port : 0;
+}
+
+unsigned int console_port_of(const struct console *console, unsigned int vring)
 {
 	if (is_control(vring))
 		return CONSOLE_PORTS_MAX;
-	return vring < CONSOLE_CONTROL_RECEIVEQ ? 0 : vring / 2 - 1;
+	return swap(console, vring < CONSOLE_CONTROL_RECEIVEQ ? 0 : vring / 2 - 1);
 }
 
-unsigned int console_receiveq_of(unsigned int id)
+unsigned int console_receiveq_of(const struct console *console, unsigned int id)
 {
-	return id == 0 ? 0 : 2 * id + 2;
+	unsigned int place = swap(console, id);
+
+	return place == 0 ? 0 : 2 * place + 2;
 }
 
-unsigned int console_transmitq_of(unsigned int id)
+unsigned int console_transmitq_of(const struct console *console, unsigned int id)
 {
-	return console_receiveq_of(id) + 1;
+	return console_receiveq_of(console, id) + 1;
 }
 
 /* Ports. */
+
+unsigned int console_main_port(const struct console *console)
+{
+	if (console->record->lone)
+		return console->record->lone_port;
+	for (unsigned int i = 0; i < console->max_ports; i++) {
+		if (port_attached(&console->ports[i].port) && console->ports[i].handshake.console)
+			return i;
+	}
+	return 0;
+}
+
+static void show_size(struct console *console)
+{
+	const struct handshake *handshake = &console->ports[console_main_port(console)].handshake;
+
+	console->config.cols = le16_of(handshake->cols);
+	console->config.rows = le16_of(handshake->rows);
+}
+
+/* Every port has the virtqueues that its driver uses for it. */
+static void place_ports(struct console *console)
+{
+	for (unsigned int i = 0; i < console->max_ports; i++)
+		port_set_queues(&console->ports[i].port,
+		                &console->vrings[console_receiveq_of(console, i)],
+		                &console->vrings[console_transmitq_of(console, i)]);
+}
+
+/* Whether the driver has one port alone. Which it is stays so for as long. */
+static void set_lone(struct console *console, bool lone)
+{
+	struct console_record *record = console->record;
+
+	if (record->lone == lone)
+		return;
+	record->lone_port = (uint8_t)console_main_port(console);
+	record->lone = lone;
+	place_ports(console);
+	show_size(console);
+}
 
 static void count_ports(struct console *console)
 {
@@ -50,8 +103,8 @@ void console_init(struct console *console, struct console_record *record, struct
 	    .max_ports = max_ports,
 	};
 	for (unsigned int i = 0; i < max_ports; i++) {
-		port_init(&ports[i].port, &vrings[console_receiveq_of(i)],
-		          &vrings[console_transmitq_of(i)]);
+		port_init(&ports[i].port, &vrings[console_receiveq_of(console, i)],
+		          &vrings[console_transmitq_of(console, i)]);
 		ports[i].handshake.state = &record->ports[i];
 	}
 	count_ports(console);
@@ -64,11 +117,13 @@ void console_plug(struct console *console, unsigned int id, struct backend_port 
 	struct console_port *port = &console->ports[id];
 
 	port_attach(&port->port, people, spill);
+	console->record->typed[id] = port->saved = 0;
 	port->handshake.name = name;
 	port->handshake.console = !spill;
 	port->handshake.attended = people->attended > 0;
 	port->handshake.cols = people->cols;
 	port->handshake.rows = people->rows;
+	show_size(console);
 	if ((console->record->driver_ready || console->record->driver_rests) &&
 	    id < console_ports_reach(console))
 		handshake_plug(&port->handshake);
@@ -83,6 +138,9 @@ struct port_outcome console_unplug(struct console *console, unsigned int id)
 		outcome = port_settle_output(&port->port);
 	port_detach(&port->port);
 	handshake_unplug(&port->handshake);
+	/* It was lent with the port. */
+	port->handshake.name = NULL;
+	show_size(console);
 	return outcome;
 }
 
@@ -110,6 +168,7 @@ void console_reset(struct console *console)
 {
 	uint32_t named = console->record->vrings_named;
 
+	set_lone(console, false);
 	memset(console->record, 0, sizeof(*console->record));
 	console->record->vrings_named = named;
 	console->multiport = console->sized = false;
@@ -128,10 +187,7 @@ void console_forget_frontend(struct console *console)
 void console_set_size(struct console *console, unsigned int id, uint16_t cols, uint16_t rows)
 {
 	handshake_set_size(&console->ports[id].handshake, cols, rows);
-	if (id > 0)
-		return;
-	console->config.cols = le16_of(cols);
-	console->config.rows = le16_of(rows);
+	show_size(console);
 }
 
 /*
@@ -236,7 +292,8 @@ bool console_write_config(struct console *console, uint32_t offset, const uint8_
 		return false;
 	if (offset > at || at - offset >= len || bytes[at - offset] == 0)
 		return false;
-	return port_emergency_write(&console->ports[0].port, bytes[at - offset]);
+	return port_emergency_write(&console->ports[console_main_port(console)].port,
+	                            bytes[at - offset]);
 }
 
 /* Control messages of the driver. */
@@ -408,24 +465,114 @@ static struct port_outcome pump_answers(struct console *console)
 	return outcome;
 }
 
-/* Virtqueues. */
+/* Whose the virtqueues are. */
 
-void console_run(struct console *console, unsigned int vring, uint64_t features)
+/* Whether another virtqueue that hasn't started again will tell. */
+static bool will_be_told(const struct console_record *record)
+{
+	for (unsigned int i = 0; i < CONSOLE_FIRST_VRINGS; i++) {
+		if ((record->stopped >> i & 1) && record->stopped_at[i] != 0)
+			return true;
+	}
+	return false;
+}
+
+/* The one before has taken what this one hasn't, or the other way round. */
+static bool is_of_another_sort(const struct console_record *record, bool multiport)
+{
+	return record->stopped && record->driven && record->lone == multiport;
+}
+
+static enum console_whose judge_driver(struct console_record *record, unsigned int vring,
+                                       uint16_t next_avail, bool multiport)
+{
+	if (is_of_another_sort(record, multiport))
+		return CONSOLE_DRIVER_OTHER;
+	if (vring < CONSOLE_FIRST_VRINGS && (record->stopped >> vring & 1)) {
+		record->stopped &= (uint8_t) ~(1u << vring);
+		if (next_avail != record->stopped_at[vring])
+			return CONSOLE_DRIVER_OTHER;
+		if (next_avail != 0)
+			return CONSOLE_DRIVER_SAME;
+	}
+	return will_be_told(record) ? CONSOLE_DRIVER_UNSURE : CONSOLE_DRIVER_SAME;
+}
+
+/* Where the virtqueues have stopped is all that is known of the driver until one starts again. */
+static void note_stop(struct console *console, unsigned int vring)
 {
 	struct console_record *record = console->record;
 
-	console->multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
-	console->sized = features >> VIRTIO_CONSOLE_F_SIZE & 1;
-	end_tails(console);
-	if (vring != CONSOLE_CONTROL_TRANSMITQ || !record->driver_stopped)
-		return;
-	record->driver_stopped = false;
-	if (console->vrings[vring].state->next_avail != record->stopped_at)
-		restart_driver(console);
+	if (vring < CONSOLE_FIRST_VRINGS) {
+		record->stopped |= (uint8_t)(1u << vring);
+		record->stopped_at[vring] = console->vrings[vring].state->next_avail;
+	}
+	for (unsigned int i = 0; i < console->max_ports; i++) {
+		if (port_attached(&console->ports[i].port))
+			record->typed[i] = byte_ring_head(&console->ports[i].port.people->input);
+	}
 }
+
+enum console_whose console_run(struct console *console, unsigned int vring, uint64_t features)
+{
+	struct console_record *record = console->record;
+	bool multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
+	enum console_whose driver;
+
+	driver = judge_driver(record, vring, console->vrings[vring].state->next_avail, multiport);
+	if (driver == CONSOLE_DRIVER_OTHER) {
+		restart_driver(console);
+		set_lone(console, false);
+	}
+	if (driver != CONSOLE_DRIVER_UNSURE)
+		record->stopped = 0;
+	record->unsure = driver == CONSOLE_DRIVER_UNSURE;
+	record->driven = true;
+	console->multiport = multiport;
+	console->sized = features >> VIRTIO_CONSOLE_F_SIZE & 1;
+	set_lone(console, !multiport);
+	end_tails(console);
+	return driver;
+}
+
+static uint64_t end_of_input(const struct console *console, unsigned int id,
+                             enum console_input which)
+{
+	switch (which) {
+	case CONSOLE_INPUT_STOPPED:
+		return console->record->typed[id];
+	case CONSOLE_INPUT_SAVED:
+		return console->ports[id].saved;
+	case CONSOLE_INPUT_ALL:
+		break;
+	}
+	return byte_ring_head(&console->ports[id].port.people->input);
+}
+
+size_t console_drop_input(struct console *console, unsigned int id, enum console_input which)
+{
+	struct console_port *port = &console->ports[id];
+	struct byte_ring *input;
+	uint64_t tail, end;
+
+	if (!port_attached(&port->port))
+		return 0;
+	input = &port->port.people->input;
+	tail = byte_ring_tail(input);
+	end = MIN(end_of_input(console, id, which), byte_ring_head(input));
+	if (end <= tail)
+		return 0;
+	byte_ring_drop(input, (size_t)(end - tail));
+	attend(port);
+	return (size_t)(end - tail);
+}
+
+/* Virtqueues. */
 
 static bool takes_input(const struct console *console, const struct console_port *port)
 {
+	if (console->record->unsure)
+		return false;
 	/* Linux throws away what comes for a port that nobody has opened. */
 	return !console->multiport || port->handshake.console || port->handshake.state->open;
 }
@@ -442,12 +589,12 @@ static struct port_outcome pump_input(struct console_port *port)
 
 struct port_outcome console_pump(struct console *console, unsigned int vring)
 {
-	unsigned int id = console_port_of(vring);
+	unsigned int id = console_port_of(console, vring);
 	struct console_port *port;
 
 	if (is_control(vring) && console->multiport)
 		return is_transmitq(vring) ? pump_messages(console) : pump_answers(console);
-	if (id >= (console->multiport ? console->max_ports : 1))
+	if (id >= console->max_ports || (!console->multiport && vring > 1))
 		return (struct port_outcome){0};
 	port = &console->ports[id];
 	if (is_transmitq(vring))
@@ -464,13 +611,11 @@ bool console_rest(struct console *console, unsigned int vring)
 
 struct port_outcome console_settle(struct console *console, unsigned int vring)
 {
-	unsigned int id = console_port_of(vring);
+	unsigned int id = console_port_of(console, vring);
+	struct port_outcome outcome = {0};
 
-	if (vring == CONSOLE_CONTROL_TRANSMITQ) {
-		console->record->driver_stopped = true;
-		console->record->stopped_at = console->vrings[vring].state->next_avail;
-	}
-	if (id >= console->max_ports || !is_transmitq(vring))
-		return (struct port_outcome){0};
-	return port_settle_output(&console->ports[id].port);
+	if (id < console->max_ports && is_transmitq(vring))
+		outcome = port_settle_output(&console->ports[id].port);
+	note_stop(console, vring);
+	return outcome;
 }

@@ -29,6 +29,9 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
 #define CONSOLE_CONTROL_RECEIVEQ  2u
 #define CONSOLE_CONTROL_TRANSMITQ 3u
 
+/* Every driver has some of the first virtqueues: those, and those of one port. */
+#define CONSOLE_FIRST_VRINGS 4u
+
 /*
  * The virtqueues of a device of so many ports: two each, and two for control. Never less than 4:
  * QEMU's generic device is commonly told num_vqs=4, which must not be more than there are.
@@ -58,17 +61,24 @@ _Static_assert(sizeof(struct console_config) == 12, "virtio 1.3, 5.3.4");
 
 /* What outlives the process. Zero is the state before a frontend's first message. */
 struct console_record {
-	bool driver_ready;     /* the driver has asked for the ports, or has some */
-	bool driver_rests;     /* it had some, and may come back to them */
-	bool driver_stopped;   /* the control transmitq has stopped */
-	uint16_t stopped_at;   /* and there */
+	bool driver_ready; /* the driver has asked for the ports, or has some */
+	bool driver_rests; /* it had some, and may come back to them */
+	bool driven;       /* a driver has started a virtqueue since the device began anew */
+	bool unsure;       /* a virtqueue runs, and it isn't known yet whose: no input is given */
+	bool lone;         /* the driver has no MULTIPORT, and this port alone: */
+	uint8_t lone_port;
+	uint8_t stopped; /* of the first virtqueues, those that have stopped: a bit each */
+	uint16_t stopped_at[CONSOLE_FIRST_VRINGS]; /* and there */
 	uint32_t vrings_named; /* by the frontend, before the driver started; 0: it doesn't tell */
 	struct handshake_state ports[CONSOLE_PORTS_MAX];
+	/* Each port's input before this position came for the driver that has stopped. */
+	uint64_t typed[CONSOLE_PORTS_MAX];
 };
 
 struct console_port {
 	struct port port;
 	struct handshake handshake;
+	uint64_t saved; /* its input before this position is in the state that was saved last */
 };
 
 struct console {
@@ -103,12 +113,22 @@ void console_plug(struct console *console, unsigned int id, struct backend_port 
  */
 struct port_outcome console_unplug(struct console *console, unsigned int id);
 
-/* The number of the port that a virtqueue belongs to; CONSOLE_PORTS_MAX if it is none's. */
-unsigned int console_port_of(unsigned int vring);
+/*
+ * The port that a driver without MULTIPORT has, and whose window's size is in configuration space:
+ * the first that is a console, or port 0 if there is none. As long as such a driver is at work it
+ * stays the same one.
+ */
+unsigned int console_main_port(const struct console *console);
+
+/*
+ * The number of the port that a virtqueue belongs to; CONSOLE_PORTS_MAX if it is none's. To a
+ * driver without MULTIPORT, virtqueues 0 and 1 are the main port's.
+ */
+unsigned int console_port_of(const struct console *console, unsigned int vring);
 
 /* A port's transmitq, and its receiveq. */
-unsigned int console_transmitq_of(unsigned int id);
-unsigned int console_receiveq_of(unsigned int id);
+unsigned int console_transmitq_of(const struct console *console, unsigned int id);
+unsigned int console_receiveq_of(const struct console *console, unsigned int id);
 
 /*
  * Before any driver, the frontend has named a virtqueue: from its number follows how many there
@@ -127,7 +147,7 @@ void console_reset(struct console *console);
  * What a driver knows and has to be told, and the ports with their bytes, which stay where they
  * are: in the rings. Whoever has copied them asks whether the rings have held all of it until then.
  */
-void console_save(const struct console *console, struct state *ret);
+void console_save(struct console *console, struct state *ret);
 bool console_holds_saved(const struct console *console, const struct state *saved);
 
 /*
@@ -151,13 +171,16 @@ struct console_loading {
  * then more is called until it returns false: each call copies at most `most` bytes of output and
  * says in *ret_used where the bytes of the state lie that aren't needed any more. end says why the
  * state has come to nothing after all, or NULL: it is loaded. If it isn't, nothing has changed but
- * that some of the oldest output may have gone.
+ * that some of the oldest output may have gone. The input in the state comes before what is here
+ * already; what had been typed for a driver that has worked here is dropped, and so is all of it if
+ * there is no room for both: *ret_dropped, of max_ports, says how many bytes of each port were.
  */
 const char *console_load_begin(struct console *console, struct console_loading *loading,
                                const struct state *state);
 bool console_load_more(struct console *console, struct console_loading *loading, size_t most,
                        struct iovec *ret_used);
-const char *console_load_end(struct console *console, const struct console_loading *loading);
+const char *console_load_end(struct console *console, const struct console_loading *loading,
+                             size_t *ret_dropped);
 
 /* The frontend has gone. */
 void console_forget_frontend(struct console *console);
@@ -170,7 +193,7 @@ void console_read_config(struct console *console, uint32_t offset, void *ret_byt
 
 /*
  * A driver writes `len` bytes at `offset`. Only emerg_wr means anything: a write that covers its
- * first byte puts that on the output of port 0 (virtio 1.3, 5.3.4), at any time, and true is
+ * first byte puts that on the output of the main port (virtio 1.3, 5.3.4), at any time, and true is
  * returned then. A frontend that knows only the whole space (QEMU's generic device) writes all of
  * it for each byte, with an old emerg_wr in it: where another field has changed, that was what the
  * driver wrote, and emerg_wr is nothing new.
@@ -180,12 +203,19 @@ bool console_write_config(struct console *console, uint32_t offset, const uint8_
 
 /*
  * The size of the window that counts at a port, in characters; 0 x 0 if none is known. In
- * configuration space it is that of port 0.
+ * configuration space it is that of the main port.
  */
 void console_set_size(struct console *console, unsigned int id, uint16_t cols, uint16_t rows);
 
 /* How many people are at the port has changed. */
 void console_attend(struct console *console, unsigned int id);
+
+/* Whose the virtqueues are that have started. */
+enum console_whose {
+	CONSOLE_DRIVER_SAME,   /* the one's that had stopped, or the first one's */
+	CONSOLE_DRIVER_UNSURE, /* that can't be told yet: input waits until it can */
+	CONSOLE_DRIVER_OTHER,  /* the one before is gone */
+};
 
 /*
  * The last client of a data port has gone, after console_attend(), and what the guest has written
@@ -194,10 +224,22 @@ void console_attend(struct console *console, unsigned int id);
 struct port_outcome console_leave(struct console *console, unsigned int id);
 
 /*
- * Virtqueue `vring` is started, by a driver that has taken these features. One whose control
- * messages don't go on where they stopped is another one, and knows nothing.
+ * Virtqueue `vring` is started, by a driver that has taken these features. A driver whose
+ * virtqueues don't go on where they stopped is another one, and knows nothing: frontends stop the
+ * virtqueues in the same way when a machine is paused and when its driver lets the device go. A
+ * virtqueue that starts at 0 where it stopped at 0 doesn't tell.
  */
-void console_run(struct console *console, unsigned int vring, uint64_t features);
+enum console_whose console_run(struct console *console, unsigned int vring, uint64_t features);
+
+/* Which input of a port. */
+enum console_input {
+	CONSOLE_INPUT_STOPPED, /* what came before its driver stopped last */
+	CONSOLE_INPUT_SAVED,   /* what is in the state that was saved last */
+	CONSOLE_INPUT_ALL,
+};
+
+/* Drops it: nobody is there any more whom it was for. Returns how many bytes. */
+size_t console_drop_input(struct console *console, unsigned int id, enum console_input which);
 
 /* Pumps virtqueue `vring`, which is started and whole. */
 struct port_outcome console_pump(struct console *console, unsigned int vring);

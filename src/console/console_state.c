@@ -64,19 +64,21 @@ static struct state_port save_port(const struct console_port *port, unsigned int
 	return saved;
 }
 
-void console_save(const struct console *console, struct state *ret)
+void console_save(struct console *console, struct state *ret)
 {
 	const struct console_record *record = console->record;
 
 	*ret = (struct state){
 	    .driver_ready = record->driver_ready,
 	    .driver_rests = record->driver_rests,
-	    .driver_stopped = record->driver_stopped,
-	    .stopped_at = record->stopped_at,
+	    .driver_stopped = record->stopped >> CONSOLE_CONTROL_TRANSMITQ & 1,
+	    .stopped_at = record->stopped_at[CONSOLE_CONTROL_TRANSMITQ],
 	};
 	for (unsigned int i = 0; i < console->max_ports; i++) {
-		const struct console_port *port = &console->ports[i];
+		struct console_port *port = &console->ports[i];
 
+		if (port_attached(&port->port))
+			port->saved = byte_ring_head(&port->port.people->input);
 		if (port_attached(&port->port) || !is_zero(port->handshake.state))
 			ret->ports[ret->ports_count++] = save_port(port, i);
 	}
@@ -121,7 +123,8 @@ static size_t data_room(const struct port *port)
 
 static const char *judge_bytes(const struct port *port, const struct state_port *saved)
 {
-	if (state_bytes_len(saved, STATE_INPUT) > byte_ring_free(&port->people->input))
+	/* What is here already makes room for it: make_room_for_input(). */
+	if (state_bytes_len(saved, STATE_INPUT) > port->people->input.size)
 		return "it has more input than there is room for";
 	if (saved->kind == STATE_DATA &&
 	    (state_bytes_len(saved, STATE_SPILL) > byte_ring_free(port->spill) ||
@@ -134,12 +137,13 @@ static const char *judge_bytes(const struct port *port, const struct state_port 
 static const char *judge_port(const struct console_port *port, const struct state_port *saved)
 {
 	const struct handshake *handshake = &port->handshake;
-	size_t len = handshake->name ? strnlen(handshake->name, HANDSHAKE_NAME_MAX) : 0;
+	size_t len;
 
 	if (saved->kind == STATE_GONE)
 		return NULL;
 	if (!port_attached(&port->port))
 		return "it has a port that isn't here";
+	len = handshake->name ? strnlen(handshake->name, HANDSHAKE_NAME_MAX) : 0;
 	if (handshake->console != (saved->kind == STATE_CONSOLE))
 		return "it has a port of another type";
 	if (len != saved->name_len || (len > 0 && memcmp(handshake->name, saved->name, len) != 0))
@@ -253,14 +257,28 @@ static void put_all(struct byte_ring *ring, const struct iovec *bytes, size_t fr
 		byte_ring_put(ring, (const uint8_t *)bytes->iov_base + from, bytes->iov_len - from);
 }
 
-static void load_bytes(struct port *port, const struct state_port *saved, size_t count)
+static void load_input(struct console *console, unsigned int id, const struct iovec *bytes)
 {
+	struct byte_ring *input = &console->ports[id].port.people->input;
+
+	if (bytes->iov_len > 0)
+		byte_ring_unget(input, bytes->iov_base, bytes->iov_len);
+	/* It came for the driver that has stopped where the state says. */
+	console->record->typed[id] = byte_ring_tail(input) + bytes->iov_len;
+	console->ports[id].saved = 0;
+}
+
+static void load_bytes(struct console *console, unsigned int id, const struct state_port *saved,
+                       size_t count)
+{
+	struct port *port = &console->ports[id].port;
+
 	byte_ring_commit(&port->people->output, count);
 	if (saved->kind == STATE_DATA) {
 		put_all(port->spill, &saved->bytes[STATE_OUTPUT][0], count);
 		put_all(port->spill, &saved->bytes[STATE_SPILL][0], 0);
 	}
-	put_all(&port->people->input, &saved->bytes[STATE_INPUT][0], 0);
+	load_input(console, id, &saved->bytes[STATE_INPUT][0]);
 }
 
 /* The port of a console that goes on with a driver to whom it is new, or another one's place. */
@@ -317,10 +335,39 @@ static void load_port(struct console *console, unsigned int id,
 	if (saved->kind == STATE_GONE)
 		load_new_port(console, port, id);
 	else
-		load_bytes(&port->port, saved, loading->ports[i].count);
+		load_bytes(console, id, saved, loading->ports[i].count);
 }
 
-const char *console_load_end(struct console *console, const struct console_loading *loading)
+/*
+ * What is here of a port's input, before that of the state comes: what was typed for a driver that
+ * has worked here goes with it. The rest stays if there is room for both, whole or not at all:
+ * half a command may be another one. Returns how many bytes went.
+ */
+static size_t make_room_for_input(struct console *console, const struct state_port *saved)
+{
+	size_t dropped = 0;
+
+	if (console->record->driven)
+		dropped = console_drop_input(console, saved->id, CONSOLE_INPUT_STOPPED);
+	if (state_bytes_len(saved, STATE_INPUT) >
+	    byte_ring_free(&console->ports[saved->id].port.people->input))
+		dropped += console_drop_input(console, saved->id, CONSOLE_INPUT_ALL);
+	return dropped;
+}
+
+static void make_room(struct console *console, const struct state *state, size_t *ret_dropped)
+{
+	memset(ret_dropped, 0, console->max_ports * sizeof(*ret_dropped));
+	for (unsigned int i = 0; i < state->ports_count; i++) {
+		const struct state_port *saved = &state->ports[i];
+
+		if (saved->kind != STATE_GONE)
+			ret_dropped[saved->id] = make_room_for_input(console, saved);
+	}
+}
+
+const char *console_load_end(struct console *console, const struct console_loading *loading,
+                             size_t *ret_dropped)
 {
 	const struct state *state = loading->state;
 	struct console_record *record = console->record;
@@ -330,10 +377,13 @@ const char *console_load_end(struct console *console, const struct console_loadi
 		return why;
 	if (!all_room_is_kept(console, loading))
 		return "a port has printed meanwhile";
+	make_room(console, state, ret_dropped);
+	console_reset(console);
 	record->driver_ready = state->driver_ready;
 	record->driver_rests = state->driver_rests;
-	record->driver_stopped = state->driver_stopped;
-	record->stopped_at = state->stopped_at;
+	if (state->driver_stopped)
+		record->stopped = 1u << CONSOLE_CONTROL_TRANSMITQ;
+	record->stopped_at[CONSOLE_CONTROL_TRANSMITQ] = state->stopped_at;
 	for (unsigned int i = 0; i < console->max_ports; i++)
 		load_port(console, i, loading);
 	return NULL;

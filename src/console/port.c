@@ -24,6 +24,14 @@ static void forget_tail(struct port *port)
 	people->dropped(people);
 }
 
+void port_set_queues(struct port *port, struct virtq *receiveq, struct virtq *transmitq)
+{
+	if (port->transmitq != transmitq)
+		port->at_hand = false;
+	port->receiveq = receiveq;
+	port->transmitq = transmitq;
+}
+
 void port_attach(struct port *port, struct backend_port *people, struct byte_ring *spill)
 {
 	port->people = people;

@@ -45,6 +45,12 @@ struct port_outcome {
 void port_init(struct port *port, struct virtq *receiveq, struct virtq *transmitq);
 
 /*
+ * The port has these queues from now on. If they are others, a chain taken in part is begun anew
+ * when its queue is somebody's again.
+ */
+void port_set_queues(struct port *port, struct virtq *receiveq, struct virtq *transmitq);
+
+/*
  * From now on the queues are pumped from and to `people`. A data port has a `spill`, where the rest
  * of a chain goes that has to be given back at once: it loses nothing, as long as that is no
  * longer.

@@ -120,6 +120,8 @@ static enum control_verdict carry_out(struct control *control, enum control_requ
 		return control->ops->port_add(control, call);
 	case CONTROL_REQUEST_PORT_REMOVE:
 		return control->ops->port_remove(control, call);
+	case CONTROL_REQUEST_DISCONNECT:
+		return control->ops->disconnect(control, call);
 	case CONTROL_REQUEST_VERBS:
 		break;
 	}

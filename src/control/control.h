@@ -51,6 +51,11 @@ struct control_ops {
 	 * of it has to end first.
 	 */
 	enum control_verdict (*port_remove)(struct control *control, struct control_call *call);
+	/*
+	 * Ends the connection of guest `guest`'s frontend. Done is when another one can come: so it
+	 * is answered later.
+	 */
+	enum control_verdict (*disconnect)(struct control *control, struct control_call *call);
 	/* All of it has stopped. */
 	void (*stopped)(struct control *control);
 };

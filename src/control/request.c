@@ -48,6 +48,14 @@ static const struct verb verbs[CONTROL_REQUEST_VERBS] = {
 	    .example = "port-remove 0 org.example.agent.0",
 	    .help = "takes a port away, and its clients' connections",
 	},
+    [CONTROL_REQUEST_DISCONNECT] =
+	{
+	    .name = "disconnect",
+	    .takes = "GUEST",
+	    .guest = true,
+	    .example = "disconnect 0",
+	    .help = "ends the connection of a guest's VMM, as if that had gone; it may come back",
+	},
 };
 
 static bool is_printable(const char *line, size_t len)

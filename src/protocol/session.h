@@ -39,8 +39,9 @@ struct session_ops {
 	void (*vring_runs)(struct session *session, unsigned int vring);
 	/* The vring stops, or its memory goes: nothing may stay taken from it in part. */
 	void (*vring_settle)(struct session *session, unsigned int vring);
-	/* The vring has stopped because it isn't in the guest's memory any more. */
-	void (*vring_lost)(struct session *session, unsigned int vring);
+	/* The vring has stopped because it can't be where it is in the guest's memory now: `why`.
+	 */
+	void (*vring_lost)(struct session *session, unsigned int vring, const char *why);
 	/* Take fd, or -1 for none, in place of the one before; call and err are non-blocking. */
 	void (*set_kick)(struct session *session, unsigned int vring, int fd);
 	void (*set_call)(struct session *session, unsigned int vring, int fd);

@@ -30,26 +30,92 @@ void session_stop_vring(struct session *session, unsigned int vring)
 	session->ops->set_kick(session, vring, -1);
 }
 
+/* Overlapping rings. */
+
+static bool places_overlap(const struct gmem_place *a, const struct gmem_place *b)
+{
+	for (unsigned int i = 0; i < VIRTQ_PARTS * VIRTQ_PARTS; i++) {
+		if (gmem_places_overlap(&a[i / VIRTQ_PARTS], &b[i % VIRTQ_PARTS]))
+			return true;
+	}
+	return false;
+}
+
+static void find_places(const struct session *session, unsigned int vring,
+                        struct gmem_place ret_places[VIRTQ_PARTS])
+{
+	const struct session_vring_record *record = &session->record->vrings[vring];
+
+	virtq_places(&session->vrings[vring], &record->addresses, record->size, ret_places);
+}
+
+static bool overlaps_itself(const struct gmem_place places[VIRTQ_PARTS])
+{
+	return gmem_places_overlap(&places[0], &places[1]) ||
+	       gmem_places_overlap(&places[0], &places[2]) ||
+	       gmem_places_overlap(&places[1], &places[2]);
+}
+
+/*
+ * Why the vring, which is started, may not run where it lies, or NULL. A ring that is disabled
+ * isn't written to: it may lie where a driver, without stopping it, has begun something new.
+ */
+static const char *judge_place(const struct session *session, unsigned int vring, bool enabled)
+{
+	struct gmem_place places[VIRTQ_PARTS], other[VIRTQ_PARTS];
+
+	find_places(session, vring, places);
+	if (overlaps_itself(places))
+		return "a vring whose parts overlap";
+	for (unsigned int i = 0; enabled && i < session->limits.vrings; i++) {
+		if (i == vring || !session_vring_runs(session, i))
+			continue;
+		find_places(session, i, other);
+		if (places_overlap(places, other))
+			return "vrings that overlap";
+	}
+	return NULL;
+}
+
 void session_settle_vrings(struct session *session)
 {
 	for (unsigned int i = 0; i < session->limits.vrings; i++)
 		settle_vring(session, i);
 }
 
+/* Starts a vring, or finds it again; judges it alike. Says why it can't be, and is stopped then. */
+static const char *place_vring(struct session *session, unsigned int vring, bool enabled,
+                               bool resume)
+{
+	const struct session_vring_record *record = &session->record->vrings[vring];
+	const char *refused = NULL;
+
+	if (!virtq_start(&session->vrings[vring], &record->addresses, record->size, resume)) {
+		session->ops->hint(session, SESSION_HINT_NOT_SHARED, vring);
+		return "a vring that isn't in guest memory";
+	}
+	refused = judge_place(session, vring, enabled);
+	if (refused)
+		virtq_stop(&session->vrings[vring]);
+	return refused;
+}
+
 void session_find_vrings(struct session *session)
 {
 	for (unsigned int i = 0; i < session->limits.vrings; i++) {
 		struct session_vring_record *record = &session->record->vrings[i];
+		const char *why;
 
 		if (!record->started)
 			continue;
-		if (virtq_start(&session->vrings[i], &record->addresses, record->size, true)) {
+		why = place_vring(session, i, record->enabled, true);
+		if (!why) {
 			run_vring(session, i);
 			continue;
 		}
 		record->started = false;
 		session->ops->set_kick(session, i, -1);
-		session->ops->vring_lost(session, i);
+		session->ops->vring_lost(session, i, why);
 	}
 }
 
@@ -113,34 +179,46 @@ HANDLER(get_vring_base)
 static const char *start_vring(struct session *session, unsigned int vring)
 {
 	struct session_vring_record *record = &session->record->vrings[vring];
+	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
+	bool enabled =
+	    record->enabled || !(session->record->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+	const char *refused;
 
 	if (record->size == 0 || !record->addressed)
 		return "a vring without size or addresses";
-	if (!virtq_start(&session->vrings[vring], &record->addresses, record->size, false)) {
-		session->ops->hint(session, SESSION_HINT_NOT_SHARED, vring);
-		return "a vring that isn't in guest memory";
-	}
+	refused = place_vring(session, vring, enabled, false);
+	if (refused)
+		return refused;
 	record->started = true;
+	record->enabled = enabled;
 	session->record->used = true;
-	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
-	if (!(session->record->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
-		record->enabled = true;
 	return NULL;
+}
+
+/* A semaphore could hold more kicks than this process has time for, at once and for nothing. */
+static const char *judge_kick(int fd)
+{
+	int counts_down;
+
+	if (!fd_is_eventfd(fd))
+		return "not an eventfd";
+	counts_down = fd_counts_down(fd);
+	if (counts_down < 0)
+		return "an eventfd that can't be looked at: is this process out of descriptors?";
+	return counts_down ? "an eventfd that is a semaphore" : NULL;
 }
 
 HANDLER(set_vring_kick)
 {
-	const char *refused = NULL;
+	const char *refused;
 
 	if (!request->has_fd) {
 		session->ops->hint(session, SESSION_HINT_POLLED, request->vring);
 		return "a vring without a kick would have to be polled";
 	}
-	if (!fd_is_eventfd(fds->fd[0]))
-		return "not an eventfd";
-	/* It could hold more kicks than this process has time for, at once and for nothing. */
-	if (fd_counts_down(fds->fd[0]))
-		return "an eventfd that is a semaphore";
+	refused = judge_kick(fds->fd[0]);
+	if (refused)
+		return refused;
 	if (!session->record->vrings[request->vring].started)
 		refused = start_vring(session, request->vring);
 	if (refused)
@@ -188,9 +266,16 @@ HANDLER(set_vring_err)
  */
 HANDLER(set_vring_enable)
 {
+	struct session_vring_record *record = &session->record->vrings[request->vring];
+	const char *refused = NULL;
+
 	if (!request->enable)
 		settle_vring(session, request->vring);
-	session->record->vrings[request->vring].enabled = request->enable;
+	else if (record->started && !record->enabled)
+		refused = judge_place(session, request->vring, true);
+	if (refused)
+		return refused;
+	record->enabled = request->enable;
 	run_vring(session, request->vring);
 	return NULL;
 }

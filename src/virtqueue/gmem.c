@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 /* Puts other memory in the place of the mapping that `addr` is in, if any. */
 static bool on_fault(struct fault_guard *guard, const void *at)
@@ -193,6 +194,7 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 {
 	uint64_t file_size, page, start, len;
 	struct gmem_mapping *mapping;
+	struct stat st;
 	void *map;
 	int r;
 
@@ -201,6 +203,8 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 		r = fd_inspect_memory(fd, &file_size, &page);
 	if (r < 0)
 		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	/* A file of huge pages is mapped in whole ones; what is beyond the region isn't used. */
 	if (!checked_pages(region->mmap_offset, region->size, page, &start, &len))
 		return -EINVAL;
@@ -218,6 +222,8 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 	    .map = map,
 	    .map_len = len,
 	    .host = (uint8_t *)map + (region->mmap_offset - start),
+	    .device = st.st_dev,
+	    .inode = st.st_ino,
 	};
 	set_count(gmem, gmem->count + 1);
 	return 0;
@@ -297,14 +303,41 @@ unsigned int gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len)
 	return parts;
 }
 
-void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len)
+/* The mapping that has all of a range of the frontend's addresses, or NULL. */
+static const struct gmem_mapping *find_user(const struct gmem *gmem, uint64_t addr, uint64_t len)
 {
 	for (unsigned int i = 0; len > 0 && i < gmem->count; i++) {
 		const struct gmem_mapping *mapping = &gmem->mappings[i];
-		uint64_t offset = addr - mapping->region.user_addr;
 
-		if (checked_range(offset, len, mapping->region.size))
-			return mapping->host + offset;
+		if (checked_range(addr - mapping->region.user_addr, len, mapping->region.size))
+			return mapping;
 	}
 	return NULL;
+}
+
+void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len)
+{
+	const struct gmem_mapping *mapping = find_user(gmem, addr, len);
+
+	return mapping ? mapping->host + (addr - mapping->region.user_addr) : NULL;
+}
+
+struct gmem_place gmem_user_place(const struct gmem *gmem, uint64_t addr, uint64_t len)
+{
+	const struct gmem_mapping *mapping = find_user(gmem, addr, len);
+
+	if (!mapping)
+		return (struct gmem_place){0};
+	return (struct gmem_place){
+	    .device = mapping->device,
+	    .inode = mapping->inode,
+	    .offset = mapping->region.mmap_offset + (addr - mapping->region.user_addr),
+	    .len = len,
+	};
+}
+
+bool gmem_places_overlap(const struct gmem_place *a, const struct gmem_place *b)
+{
+	return a->len > 0 && b->len > 0 && a->device == b->device && a->inode == b->inode &&
+	       overlap(a->offset, a->len, b->offset, b->len);
 }

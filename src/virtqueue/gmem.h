@@ -35,7 +35,15 @@ struct gmem_mapping {
 	int fd;
 	void *map; /* what was mapped: the region, widened to whole pages of its file */
 	size_t map_len;
-	uint8_t *host; /* the region's first byte */
+	uint8_t *host;          /* the region's first byte */
+	uint64_t device, inode; /* of the file: two regions may be the same bytes of one */
+};
+
+/* Some bytes of a file that lie together: a file is its device's number and its inode's. */
+struct gmem_place {
+	uint64_t device, inode;
+	uint64_t offset; /* of the first byte in the file */
+	uint64_t len;    /* 0: no bytes */
 };
 
 struct gmem {
@@ -114,5 +122,11 @@ unsigned int gmem_covers(struct gmem *gmem, uint64_t addr, uint64_t len);
 
 /* The same as gmem_guest() for an address in the frontend's own address space. */
 void *gmem_user(struct gmem *gmem, uint64_t addr, uint64_t len);
+
+/* Which bytes of which file gmem_user() finds; none (of length 0) where it finds nothing. */
+struct gmem_place gmem_user_place(const struct gmem *gmem, uint64_t addr, uint64_t len);
+
+/* Whether two places have a byte in common, whatever addresses they were found at. */
+bool gmem_places_overlap(const struct gmem_place *a, const struct gmem_place *b);
 
 #endif

@@ -106,6 +106,19 @@ static void resume_in_order(struct virtq *vq)
 		vq->state->next_avail = used;
 }
 
+/* The event fields, without which a driver may lay out the next part, count if they are used. */
+void virtq_places(const struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
+                  struct gmem_place ret_places[VIRTQ_PARTS])
+{
+	uint64_t n = size, events = vq->event_idx ? 0 : sizeof(le16);
+
+	ret_places[0] = gmem_user_place(vq->mem, addresses->desc, n * sizeof(struct virtq_desc));
+	ret_places[1] =
+	    gmem_user_place(vq->mem, addresses->avail,
+	                    sizeof(struct virtq_avail) + (n + 1) * sizeof(le16) - events);
+	ret_places[2] = gmem_user_place(vq->mem, addresses->used, virtq_used_size(size) - events);
+}
+
 bool virtq_start(struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
                  bool resume)
 {

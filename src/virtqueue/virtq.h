@@ -119,6 +119,15 @@ void virtq_init(struct virtq *vq, struct gmem *mem, struct virtq_state *state);
 bool virtq_aligned(const struct virtq_addresses *addresses);
 
 /*
+ * Which bytes the three parts of a ring of `size` entries are: descriptors, available, used. Where
+ * two parts, of one ring or of two, have bytes in common, what the device writes to the used ring
+ * could make chains available, for ever.
+ */
+#define VIRTQ_PARTS 3
+void virtq_places(const struct virtq *vq, const struct virtq_addresses *addresses, uint16_t size,
+                  struct gmem_place ret_places[VIRTQ_PARTS]);
+
+/*
  * Starts, or finds again after the memory has changed, a ring of `size` entries: a power of two
  * up to VIRTQ_SIZE_MAX. With `resume` both indices go on as they were, otherwise the used one is
  * read from the ring, and it is from there on that chains are taken. False, the queue being stopped

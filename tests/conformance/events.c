@@ -374,7 +374,7 @@ static void a_semaphore_is_no_kick(void **state)
 	bed_negotiate(guest, 0);
 	bed_ring(guest, BED_TRANSMIT, 16, 0);
 	/* Linux before 6.5 doesn't tell: then it is a kick like any other. */
-	if (!fd_counts_down(semaphore)) {
+	if (fd_counts_down(semaphore) == 0) {
 		close(semaphore);
 		return;
 	}

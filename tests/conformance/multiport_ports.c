@@ -273,6 +273,7 @@ static void a_new_frontend_has_it_closed(void **state)
 	(void)state;
 	connect_data(&client, guest, 0);
 	multiport_driver_send(&guest->multiport, 1, CONSOLE_PORT_OPEN, 1);
+	bed_hang_up(guest);
 	bed_reconnect(guest);
 	tcp_client_send_all(&client, "typed", 5);
 	bed_multiport(guest, &options);

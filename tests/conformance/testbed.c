@@ -122,6 +122,11 @@ static void on_guest_quit(struct guest *guest, bool finish, bool failed)
 	guest_of(guest)->quits++;
 }
 
+static void on_guest_disconnected(struct guest *guest)
+{
+	guest_of(guest)->disconnected++;
+}
+
 static void on_port_removed(struct guest *guest, const struct port_config *config)
 {
 	struct bed_guest *bed_guest = guest_of(guest);
@@ -131,6 +136,7 @@ static void on_port_removed(struct guest *guest, const struct port_config *confi
 
 static const struct guest_ops guest_ops = {
     .stopped = on_guest_stopped,
+    .disconnected = on_guest_disconnected,
     .port_removed = on_port_removed,
     .quit = on_guest_quit,
 };

@@ -76,7 +76,7 @@ struct bed_guest {
 	struct sockaddr_un address;   /* if it listens */
 	socklen_t address_len;
 	bool stopping;
-	unsigned int stopped, quits;
+	unsigned int stopped, quits, disconnected;
 	unsigned int removed; /* ports, by number: a bit for each that has stopped since added */
 
 	struct frontend frontend;

@@ -33,10 +33,14 @@ class Qmp:
             raise Failure('QEMU has closed its monitor')
         return json.loads(line)
 
-    def do(self, command, **arguments):
-        """Runs a command, which must succeed; returns what it answers."""
+    def send(self, command, **arguments):
+        """Has a command run, whose answer nobody waits for."""
         request = {'execute': command, 'arguments': arguments}
         self.socket.sendall(json.dumps(request).encode() + b'\n')
+
+    def do(self, command, **arguments):
+        """Runs a command, which must succeed; returns what it answers."""
+        self.send(command, **arguments)
         while True:
             message = self._read()
             if 'event' in message:

@@ -51,6 +51,7 @@ ROOMS = [
     ("guest_port", "guest_port"),
     ("guest_device", "guest"),
     ("guest_hints", "guest"),
+    ("guest_input", "guest"),
     ("guest_slots", "guest"),
     ("guest_state", "guest"),
     ("guest", "guest"),

@@ -148,6 +148,26 @@ TEST(drop_forgets_the_oldest)
 	byte_ring_drop(&f.ring, 0);
 }
 
+TEST(what_is_put_back_comes_first)
+{
+	static const uint64_t starts[] = {0, 1, SIZE - 1, SIZE, 1ull << 40};
+	struct fixture f;
+	uint8_t got[SIZE];
+
+	for (size_t i = 0; i < ROWS(starts); i++) {
+		for (size_t len = 0; len <= SIZE - 3; len++) {
+			set_up(&f, starts[i]);
+			byte_ring_put(&f.ring, "new", 3);
+			byte_ring_unget(&f.ring, "ABCDEFGHIJKLM", len);
+			assert_int_equal(byte_ring_used(&f.ring), len + 3);
+			assert_int_equal(byte_ring_get(&f.ring, got, SIZE), len + 3);
+			assert_memory_equal(got, "ABCDEFGHIJKLM", len);
+			assert_memory_equal(got + len, "new", 3);
+			assert_guards(&f);
+		}
+	}
+}
+
 TEST(skipping_passes_bytes_that_nobody_wrote)
 {
 	static const uint64_t lens[] = {0, 1, SIZE, 1ull << 40};
@@ -280,6 +300,7 @@ int main(void)
 	    UNIT(overwriting_drops_the_oldest_only_where_there_is_no_room),
 	    UNIT(get_takes_no_more_than_is_asked_for),
 	    UNIT(drop_forgets_the_oldest),
+	    UNIT(what_is_put_back_comes_first),
 	    UNIT(skipping_passes_bytes_that_nobody_wrote),
 	    UNIT(spans_are_one_piece_or_two_and_leave_the_ring_as_it_is),
 	    UNIT(what_is_put_ahead_comes_out_once_it_is_committed),

@@ -63,6 +63,20 @@ static enum control_verdict on_port_remove(struct control *control, struct contr
 	return on_call(fixture_of(control), call);
 }
 
+/* A guest has no name here to say what is to be answered: even ones are done later. */
+static enum control_verdict on_disconnect(struct control *control, struct control_call *call)
+{
+	struct control_fixture *f = fixture_of(control);
+
+	f->disconnects++;
+	f->guest = call->guest;
+	if (call->guest % 2)
+		return control_refuse(call, "disconnect: guest %u: it has no frontend",
+		                      call->guest);
+	f->tickets[f->later++ % 8] = call->ticket;
+	return CONTROL_LATER;
+}
+
 static void on_stopped(struct control *control)
 {
 	fixture_of(control)->stops++;
@@ -72,6 +86,7 @@ static const struct control_ops ops = {
     .list = on_list,
     .port_add = on_port_add,
     .port_remove = on_port_remove,
+    .disconnect = on_disconnect,
     .stopped = on_stopped,
 };
 

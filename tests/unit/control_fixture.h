@@ -15,7 +15,7 @@ struct control_fixture {
 	char folder[64];
 	char path[128];
 	size_t list_bytes; /* how much `list` writes */
-	unsigned int lists, adds, removes, stops;
+	unsigned int lists, adds, removes, disconnects, stops;
 	unsigned int guest;  /* of the last port_add or port_remove */
 	char rest[8192];     /* its SPEC or NAME */
 	uint64_t tickets[8]; /* of the calls that were left for later */

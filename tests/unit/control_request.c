@@ -40,6 +40,8 @@ static const struct good good[] = {
      "name=a b,uds-path=/run/a  b "},
     {"port-add 1 uds-path=/run/\xc3\xbc", CONTROL_REQUEST_PORT_ADD, 1, "uds-path=/run/\xc3\xbc"},
     {"port-remove 3 org.example.agent.0", CONTROL_REQUEST_PORT_REMOVE, 3, "org.example.agent.0"},
+    {"disconnect 0", CONTROL_REQUEST_DISCONNECT, 0, NULL},
+    {"disconnect 65535", CONTROL_REQUEST_DISCONNECT, 65535, NULL},
     {"port-remove 3  a", CONTROL_REQUEST_PORT_REMOVE, 3, " a"},
     {"port-remove 3 %s%n", CONTROL_REQUEST_PORT_REMOVE, 3, "%s%n"},
 };
@@ -63,13 +65,14 @@ TEST(good_lines_are_taken_apart)
 	}
 }
 
-#define ADD_AS       ", as in \"port-add 0 name=org.example.agent.0,type=data,uds-path=/run/agent\""
-#define ADD_TAKES    "port-add: takes GUEST SPEC" ADD_AS
-#define ADD_GUEST    "port-add: GUEST is a number from 0 to 65535" ADD_AS
-#define REMOVE_TAKES "port-remove: takes GUEST NAME, as in \"port-remove 0 org.example.agent.0\""
-#define LIST_TAKES   "list: takes nothing, as in \"list\""
-#define NO_VERB(v)   "there is no verb \"" v "\": \"help\" shows the verbs"
-#define PRINTABLE    "the line has a byte that isn't printable"
+#define ADD_AS           ", as in \"port-add 0 name=org.example.agent.0,type=data,uds-path=/run/agent\""
+#define ADD_TAKES        "port-add: takes GUEST SPEC" ADD_AS
+#define ADD_GUEST        "port-add: GUEST is a number from 0 to 65535" ADD_AS
+#define DISCONNECT_TAKES "disconnect: takes GUEST, as in \"disconnect 0\""
+#define REMOVE_TAKES     "port-remove: takes GUEST NAME, as in \"port-remove 0 org.example.agent.0\""
+#define LIST_TAKES       "list: takes nothing, as in \"list\""
+#define NO_VERB(v)       "there is no verb \"" v "\": \"help\" shows the verbs"
+#define PRINTABLE        "the line has a byte that isn't printable"
 
 static const struct {
 	const char *line;
@@ -104,6 +107,9 @@ static const struct {
     {"port-add 18446744073709551616 y", ADD_GUEST},
     {"port-add 99999999999999999999999999999999999999999 y", ADD_GUEST},
     {"port-add name=a 0", ADD_GUEST},
+    {"disconnect", DISCONNECT_TAKES},
+    {"disconnect 0 now", DISCONNECT_TAKES},
+    {"disconnect all", "disconnect: GUEST is a number from 0 to 65535, as in \"disconnect 0\""},
     {"port-remove", REMOVE_TAKES},
     {"port-remove 1", REMOVE_TAKES},
     {"port-remove 1 ", REMOVE_TAKES},

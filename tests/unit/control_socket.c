@@ -227,6 +227,23 @@ TEST(the_end_of_input_closes_after_the_answers)
 	control_fixture_deinit(&f);
 }
 
+/* The answer comes when another frontend could; who can't be disconnected is named. */
+TEST(a_guest_is_disconnected)
+{
+	int client;
+
+	control_fixture_init(&f);
+	client = control_connect(&f);
+	control_send(&f, client, "disconnect 2\ndisconnect 3\n");
+	turn_until(f.loop, f.disconnects == 1);
+	control_expect_nothing(&f, client);
+	assert_int_equal(f.guest, 2);
+	control_answer(&f.control, f.tickets[0], NULL);
+	control_expect(&f, client, "ok\nerror disconnect: guest 3: it has no frontend\n");
+	close(client);
+	control_fixture_deinit(&f);
+}
+
 TEST(a_line_without_an_end_is_not_carried_out)
 {
 	int client;
@@ -317,6 +334,7 @@ int main(void)
 	    UNIT(the_longest_line_is_carried_out),
 	    UNIT(too_long_a_line_is_told_and_closes),
 	    UNIT(the_end_of_input_closes_after_the_answers),
+	    UNIT(a_guest_is_disconnected),
 	    UNIT(a_line_without_an_end_is_not_carried_out),
 	    UNIT(what_a_client_sent_before_it_was_gone_is_carried_out),
 	    UNIT(the_socket_is_for_its_owner_only),

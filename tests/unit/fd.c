@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -299,12 +300,26 @@ TEST(a_semaphore_is_told_from_other_eventfds)
 	int plain = eventfd(3, EFD_CLOEXEC), semaphore = eventfd(3, EFD_CLOEXEC | EFD_SEMAPHORE);
 	bool told = linux_is_at_least(6, 5);
 
-	assert_false(fd_counts_down(plain));
+	assert_int_equal(fd_counts_down(plain), 0);
 	assert_int_equal(fd_counts_down(semaphore), told);
 	close(plain);
 	close(semaphore);
-	assert_false(fd_counts_down(semaphore));
-	assert_false(fd_counts_down(-1));
+	assert_int_equal(fd_counts_down(semaphore), -ENOENT);
+	assert_int_equal(fd_counts_down(-1), -ENOENT);
+}
+
+/* To look takes a descriptor: where there is none left, nobody may say that all is well. */
+TEST(a_semaphore_is_not_passed_where_nobody_can_look)
+{
+	int semaphore = eventfd(3, EFD_CLOEXEC | EFD_SEMAPHORE);
+	struct rlimit before, none = {0};
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(fd_counts_down(semaphore), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	close(semaphore);
 }
 
 TEST(eventfds_are_told_whatever_their_flags)
@@ -502,6 +517,7 @@ int main(void)
 	    UNIT(a_closed_descriptor_is_of_no_kind),
 	    UNIT(input_is_ended_where_none_has_come),
 	    UNIT(a_semaphore_is_told_from_other_eventfds),
+	    UNIT(a_semaphore_is_not_passed_where_nobody_can_look),
 	    UNIT(eventfds_are_told_whatever_their_flags),
 	    UNIT(a_memfd_has_its_size_and_the_systems_pages),
 	    UNIT(a_file_of_tmpfs_is_memory),

@@ -375,7 +375,7 @@ TEST(a_chain_of_too_many_crumbs_breaks_its_queue)
 	transmit_table(1 + VIRTQ_BORDERS_MAX / (crumbs - 1), crumbs);
 	while (pump().again)
 		;
-	assert_non_null(f.vqs[console_transmitq_of(0)].broken);
+	assert_non_null(f.vqs[console_transmitq_of(&f.console, 0)].broken);
 	tear_down();
 }
 

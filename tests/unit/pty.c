@@ -434,6 +434,43 @@ TEST(it_stops_whoever_is_there)
 	tear_down();
 }
 
+/* The port is there after it: whoever asks it then mustn't wait for a read that is over. */
+TEST(it_receives_no_more_when_it_has_stopped)
+{
+	int slave;
+
+	pty_fixture_set_up(&f, 4096, 1024);
+	slave = pty_join(&f);
+	assert_int_equal(write(slave, "typed", 5), 5);
+	turn_until(f.base.loop, f.base.output.port.receiving);
+	pty_fixture_stop(&f);
+	assert_false(f.base.output.port.receiving);
+	close(slave);
+	tear_down();
+}
+
+/* What was typed for a guest that is gone, and the ring had no room for. */
+TEST(what_waits_in_the_terminal_can_be_dropped)
+{
+	struct backend *backend;
+	char typed[3000];
+	int slave;
+
+	memset(typed, 'x', sizeof(typed));
+	pty_fixture_set_up(&f, 4096, 1024);
+	slave = pty_join(&f);
+	assert_int_equal(write(slave, typed, sizeof(typed)), sizeof(typed));
+	turn_until(f.base.loop, byte_ring_free(&f.base.output.port.input) == 0);
+	backend = f.base.backend;
+	assert_int_equal(backend->ops->drop_input(backend), sizeof(typed) - 1024);
+	byte_ring_drop(&f.base.output.port.input, 1024);
+	backend->ops->wake(backend);
+	assert_int_equal(write(slave, "fresh", 5), 5);
+	pty_expect_input(&f, "fresh");
+	close(slave);
+	tear_down();
+}
+
 static struct {
 	void (*attended)(struct backend_device *device);
 	int slave;
@@ -486,6 +523,8 @@ int main(void)
 	    UNIT(the_window_is_noticed_when_something_is_typed_or_it_is_opened_or_closed),
 	    UNIT(nothing_costs_anything_while_nothing_happens),
 	    UNIT(it_stops_whoever_is_there),
+	    UNIT(it_receives_no_more_when_it_has_stopped),
+	    UNIT(what_waits_in_the_terminal_can_be_dropped),
 	    UNIT(who_comes_back_before_the_going_was_told_of_is_served),
 	};
 

@@ -40,8 +40,9 @@ static void on_vring_settle(struct session *session, unsigned int vring)
 	note(session, "settle", vring, "");
 }
 
-static void on_vring_lost(struct session *session, unsigned int vring)
+static void on_vring_lost(struct session *session, unsigned int vring, const char *why)
 {
+	(void)why;
 	if (virtq_started(&session->vrings[vring]))
 		support_die("vring %u is lost with its ring", vring);
 	note(session, "lost", vring, "");

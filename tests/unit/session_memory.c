@@ -75,6 +75,92 @@ TEST(a_table_without_the_ring_loses_it_and_it_can_be_started_again)
 	tear_down();
 }
 
+/* Sets vring `i` up with its parts at these frontend addresses; why that is refused, or NULL. */
+static const char *set_up_parts(uint32_t i, uint64_t desc, uint64_t avail, uint64_t used)
+{
+	struct frontend_vring_addr addr = {.index = i, .desc = desc, .avail = avail, .used = used};
+
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_NUM, i, SESSION_RING_SIZE));
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_BASE, i, 0));
+	assert_null(session_send_addr(&f, i, &addr));
+	return session_send_fd(&f, VHOST_USER_SET_VRING_KICK, i, f.driver.kick);
+}
+
+/* Parts of one ring that have a byte in common, whichever two. */
+TEST(a_ring_whose_parts_overlap_is_refused)
+{
+	uint64_t at, desc, avail, used;
+
+	set_up();
+	at = f.memory.region[1].uva;
+	desc = at;
+	avail = desc + 16 * SESSION_RING_SIZE;
+	used = avail + 64;
+	assert_null(set_up_parts(0, desc, avail, used));
+	assert_non_null(set_up_parts(0, desc, desc + 16 * SESSION_RING_SIZE - 2, used));
+	assert_non_null(set_up_parts(0, desc, avail, desc + 16 * SESSION_RING_SIZE - 4));
+	assert_non_null(set_up_parts(0, desc, used + 8, used));
+	assert_non_null(set_up_parts(0, desc, avail, avail));
+	/* Without event fields one part may begin where they would be. */
+	assert_null(session_send_u64(&f, VHOST_USER_SET_FEATURES,
+	                             1ull << 32 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES));
+	assert_null(set_up_parts(0, desc, avail, avail + 4 + 2 * SESSION_RING_SIZE));
+	assert_non_null(set_up_parts(0, desc, avail, avail + 2 * SESSION_RING_SIZE));
+	tear_down();
+}
+
+/* So are two that run. One that rests may lie where the driver has begun something new. */
+TEST(rings_that_overlap_do_not_run_together)
+{
+	struct frontend_vring_addr other;
+	uint64_t at;
+
+	set_up();
+	other = driver_queue_addr(&f.driver);
+	at = f.memory.region[1].uva;
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 0));
+	assert_null(set_up_parts(0, at, at + 1024, other.used));
+	assert_non_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1));
+	assert_false(session_vring_runs(&f.session, 0));
+	assert_ring_works();
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 1, 0));
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1));
+	assert_non_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 1, 1));
+	/* Enabled from the start: its kick is refused. */
+	assert_null(set_up_parts(0, at, at + 1024, at + 2048));
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 1, 1));
+	assert_non_null(set_up_parts(0, other.desc, at + 1024, at + 2048));
+	tear_down();
+}
+
+/*
+ * Two regions that were different bytes become the same ones: what a start refuses, a new table
+ * doesn't bring about. The used index would make chains available, for ever.
+ */
+TEST(a_table_that_makes_parts_overlap_stops_the_ring)
+{
+	struct guest_region *region;
+	unsigned int count, shared;
+
+	set_up();
+	count = f.memory.count;
+	shared = guest_memory_add(&f.memory, 1ull << 41, 1ull << 46, 0, 8192, -1);
+	region = &f.memory.region[guest_memory_add(&f.memory, 1ull << 42, 1ull << 47, 4096, 4096,
+	                                           (int)shared)];
+	assert_null(session_send_table(&f, 0, count + 2));
+	assert_null(session_send_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1));
+	assert_null(
+	    set_up_parts(0, f.memory.region[1].uva, f.memory.region[shared].uva, region->uva));
+	assert_true(session_vring_runs(&f.session, 0));
+	session_events(&f);
+	region->offset = 0;
+	assert_null(session_send_table(&f, 0, count + 2));
+	assert_non_null(strstr(session_events(&f), "kick0- lost0 "));
+	assert_false(session_vring_runs(&f.session, 0));
+	assert_ring_works();
+	tear_down();
+}
+
 TEST(an_empty_table_loses_every_ring_and_keeps_the_base)
 {
 	struct wire_vring_state wire;
@@ -371,6 +457,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(a_table_that_still_has_the_ring_keeps_it_running),
 	    UNIT(a_table_without_the_ring_loses_it_and_it_can_be_started_again),
+	    UNIT(a_ring_whose_parts_overlap_is_refused),
+	    UNIT(rings_that_overlap_do_not_run_together),
+	    UNIT(a_table_that_makes_parts_overlap_stops_the_ring),
 	    UNIT(an_empty_table_loses_every_ring_and_keeps_the_base),
 	    UNIT(a_table_with_other_user_addresses_loses_the_ring),
 	    UNIT(a_disabled_ring_follows_the_memory_without_running),
