@@ -74,7 +74,7 @@ static void on_port_attended(struct guest_port *port)
 void guest_slots_drop_tails(struct guest *guest)
 {
 	for (unsigned int i = 0; i < guest->config->max_ports; i++) {
-		guest_device_queue(guest, console_transmitq_of(i));
+		guest_device_queue(guest, console_transmitq_of(&guest->console, i));
 		guest_slots_wake(guest, i);
 	}
 }
@@ -85,7 +85,7 @@ static void on_port_left(struct guest_port *port)
 	unsigned int id = id_of(slot);
 
 	if (port->output.port.dropping && !slot->removed)
-		guest_device_follow_up(slot->guest, console_transmitq_of(id),
+		guest_device_follow_up(slot->guest, console_transmitq_of(&slot->guest->console, id),
 		                       console_leave(&slot->guest->console, id));
 	else
 		port->output.port.dropped(&port->output.port);
