@@ -222,7 +222,10 @@ void loop_closed_deinit(struct loop *loop)
 		await_discards(loop);
 	loop->ending = true;
 	loop_cancel(&loop->closed);
-	while (loop->closed.armed && loop_turn(loop, true) == 0)
+	loop_cancel(&loop->asides.told);
+	loop_cancel(&loop->asides.again.op);
+	while ((loop->closed.armed || loop->asides.told.armed || loop->asides.again.op.armed) &&
+	       loop_turn(loop, true) == 0)
 		;
 	/* Else a thread may still write to it: it ends with the process. */
 	if (loop->discards == 0) {
