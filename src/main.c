@@ -29,7 +29,9 @@ int main(int argc, char **argv)
 		return OPTIONS_USAGE_EXIT;
 	}
 	log_set_level(config.log_level);
+	log_open();
 	exit_code = daemon_run(&config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	options_free(&config);
+	log_close();
 	return exit_code;
 }

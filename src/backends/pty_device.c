@@ -154,6 +154,15 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
+/* Whether `target` is a slave and nothing else: stat() of anything else might take for ever. */
+static bool is_slave(const char *target)
+{
+	const char *number = target + strlen(SLAVES);
+
+	return strncmp(target, SLAVES, strlen(SLAVES)) == 0 && *number &&
+	       number[strspn(number, "0123456789")] == '\0';
+}
+
 /* 0 if what is at the link's place may be replaced, see pty_device_open(); else -errno. */
 static int judge_old_link(const struct pty_device *device)
 {
@@ -164,7 +173,7 @@ static int judge_old_link(const struct pty_device *device)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!S_ISLNK(link.st_mode) || path_read_link(&device->link, target, sizeof(target)) < 0 ||
-	    strncmp(target, SLAVES, strlen(SLAVES)) != 0)
+	    !is_slave(target))
 		return -EEXIST;
 	/* Our own number: whoever had it before is gone. */
 	if (strcmp(target, device->slave) == 0)
