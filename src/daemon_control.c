@@ -180,8 +180,8 @@ static void on_log_opened(struct logfile *log, void *owner, int r)
 {
 	struct daemon_control *self = owner;
 	struct added *added = find_opening(log, &self->added);
-	char error[PORT_SPEC_ERROR_MAX];
-	const char *why = logfile_explain(r);
+	char error[PORT_SPEC_ERROR_MAX], text[LIMIT_TEXT_MAX];
+	const char *why = logfile_explain(r, text);
 	uint64_t ticket = added->ticket;
 
 	if (r == 0)

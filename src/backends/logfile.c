@@ -126,8 +126,10 @@ static void on_flush(struct loop_task *task)
 
 static void fail(struct logfile *log, int error)
 {
+	char why[LIMIT_TEXT_MAX];
+
 	log->state = LOGFILE_FAILED;
-	complain(log, slow_file_explain(error));
+	complain(log, slow_file_explain(error, why));
 	reader_set_blocked(&log->reader, false);
 	reader_abandon(&log->reader);
 	loop_timer_arm(&log->retry, RETRY_MS);
@@ -233,13 +235,15 @@ static void tell_opened(struct logfile *log, int r)
 
 static void take_opened(struct logfile *log, int r)
 {
+	char why[LIMIT_TEXT_MAX];
+
 	if (r < 0 && slow_file_fd(log->file) < 0) {
 		fail(log, r);
 		return;
 	}
 	if (r < 0)
 		log_warning("%s: %s: can't open it anew, going on with the old one: %s",
-		            log->port->name, log->name, slow_file_explain(r));
+		            log->port->name, log->name, slow_file_explain(r, why));
 	else
 		all_is_well(log);
 	reader_set_blocked(&log->reader, false);
@@ -362,13 +366,14 @@ int logfile_await_now(struct logfile *log)
 {
 	static unsigned int budget_ms = START_MS;
 	uint64_t since = clock_now_ms();
+	char why[LIMIT_TEXT_MAX];
 
 	if (slow_file_busy(log->file))
 		loop_aside_wait(log->scope.loop, budget_ms);
 	budget_ms -= (unsigned int)MIN(clock_now_ms() - since, budget_ms);
 	if (judge_start(log->error) < 0)
 		log_error("%s: can't write a log there: %s", log->name,
-		          slow_file_explain(log->error));
+		          slow_file_explain(log->error, why));
 	return judge_start(log->error);
 }
 
@@ -385,9 +390,9 @@ void logfile_attach(struct logfile *log, struct backend_port *port)
 	}
 }
 
-const char *logfile_explain(int error)
+const char *logfile_explain(int error, char text[LIMIT_TEXT_MAX])
 {
-	return slow_file_explain(error);
+	return slow_file_explain(error, text);
 }
 
 void logfile_reopen(struct logfile *log)

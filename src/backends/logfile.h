@@ -11,6 +11,7 @@
 #define BACKENDS_LOGFILE_H
 
 #include "backends/backend.h"
+#include "base/limit.h"
 #include "loop/loop.h"
 
 struct logfile;
@@ -47,7 +48,7 @@ void logfile_reopen(struct logfile *log);
  */
 void logfile_stop(struct logfile *log, void (*stopped)(void *owner), void *owner);
 
-/* What an error of these functions means; static. */
-const char *logfile_explain(int error);
+/* What an error of these functions means. Writes it to `text` if need be. */
+const char *logfile_explain(int error, char text[LIMIT_TEXT_MAX]);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/macros.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define SLAVES "/dev/pts/"
+
+static struct list the_devices = {&the_devices, &the_devices};
 
 /* The terminal. */
 
@@ -241,23 +244,39 @@ int pty_device_open(struct pty_device *device, const char *link, mode_t mode, gi
 		return r;
 	}
 	r = open_link(device);
-	if (r < 0)
+	if (r < 0) {
 		fd_close(&device->master);
-	return r;
+		return r;
+	}
+	list_init(&device->in_devices);
+	list_append(&the_devices, &device->in_devices);
+	return 0;
+}
+
+static void remove_link(const struct pty_device *device)
+{
+	if (link_is_ours(device))
+		path_unlink(&device->link);
+}
+
+void pty_device_remove_links(void)
+{
+	list_for_each (link, &the_devices)
+		remove_link(container_of(link, struct pty_device, in_devices));
 }
 
 void pty_device_close(struct pty_device *device)
 {
+	list_remove(&device->in_devices);
 	/* First: afterwards its number may be another's. */
-	if (link_is_ours(device))
-		path_unlink(&device->link);
+	remove_link(device);
 	path_close(&device->link);
 	fd_close(&device->master);
 }
 
 int pty_device_renew(struct pty_device *device)
 {
-	struct pty_device fresh = *device;
+	struct pty_device fresh = *device; /* its place in the list, too */
 	struct winsize size = {0};
 	int r = make_terminal(&fresh);
 

@@ -237,7 +237,7 @@ enum slow_file_kind slow_file_kind(const struct slow_file *file)
 	return file->kind;
 }
 
-const char *slow_file_explain(int error)
+const char *slow_file_explain(int error, char text[LIMIT_TEXT_MAX])
 {
 	switch (error) {
 	case -ENXIO:
@@ -246,10 +246,7 @@ const char *slow_file_explain(int error)
 		return "a block device";
 	case -EPIPE:
 		return "nobody reads the FIFO any more";
-	case -EFBIG:
-		return "the file is as large as this process may make one (ulimit -f; LimitFSIZE= "
-		       "of a service), or as any may be";
 	default:
-		return strerror(-error);
+		return limit_explain(error, text);
 	}
 }

@@ -9,6 +9,7 @@
 #ifndef BACKENDS_SLOW_FILE_H
 #define BACKENDS_SLOW_FILE_H
 
+#include "base/limit.h"
 #include "loop/loop.h"
 
 struct slow_file;
@@ -50,7 +51,7 @@ void slow_file_write(struct slow_file *file, const void *bytes, size_t len);
 /* Closes and frees it, as soon as it isn't busy. `done` isn't called any more. */
 void slow_file_free(struct slow_file *file);
 
-/* What `error`, as given to `done`, means; static. */
-const char *slow_file_explain(int error);
+/* What `error`, as given to `done`, means. Writes it to `text` if need be. */
+const char *slow_file_explain(int error, char text[LIMIT_TEXT_MAX]);
 
 #endif

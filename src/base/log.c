@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/limit.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -258,6 +259,23 @@ static bool write_line(enum log_level level, const char *text)
 	return write_bytes(line, (size_t)n + strlen(end));
 }
 
+/* Calls only what a handler may. A thread wouldn't come to it. */
+void log_last_words(const char *text)
+{
+	static const char begin[] = PROGRAM ": error: ";
+	char line[LINE_BYTES];
+	size_t len = MIN(strlen(text), sizeof(line) - sizeof(begin));
+
+	memcpy(line, begin, sizeof(begin) - 1);
+	memcpy(line + sizeof(begin) - 1, text, len);
+	len += sizeof(begin) - 1;
+	line[len++] = '\n';
+	if (the_log.sink == SINK_THREAD)
+		write_all(line, len);
+	else
+		write_bytes(line, len);
+}
+
 void log_end_line(void)
 {
 	write_bytes("\n", 1);
@@ -324,6 +342,8 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 
 int log_no_memory(const char *what)
 {
-	log_error("%s: no memory", what);
+	char why[LIMIT_TEXT_MAX];
+
+	log_error("%s: no memory: %s", what, limit_explain(-ENOMEM, why));
 	return -ENOMEM;
 }

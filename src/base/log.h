@@ -44,6 +44,9 @@ void log_set_level(enum log_level level);
 /* In a terminal's raw mode a line has to end in CR LF. */
 void log_set_raw_terminal(bool raw);
 
+/* An error's line from a signal's handler, before the process dies. */
+void log_last_words(const char *text);
+
 /* Ends a line on standard error that isn't the log's. */
 void log_end_line(void);
 

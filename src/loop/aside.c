@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/limit.h"
 #include "base/macros.h"
 #include "loop/loop_impl.h"
 
@@ -12,7 +13,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -126,6 +126,7 @@ static int start_thread(struct aside_pool *pool)
 static void find_threads(struct loop *loop)
 {
 	struct aside_pool *pool = loop->asides.pool;
+	char why[LIMIT_TEXT_MAX];
 	int r = 0;
 
 	pthread_mutex_lock(&pool->lock);
@@ -137,8 +138,7 @@ static void find_threads(struct loop *loop)
 	if (r == 0)
 		return;
 	log_limited(&loop->no_thread, LOG_LEVEL_WARNING,
-	            "a log has to wait: no thread for it (ulimit -u; TasksMax= of a service): %s",
-	            strerror(-r));
+	            "a log has to wait: no thread for it: %s", limit_explain_thread(r, why));
 	if (!loop->asides.again.op.armed)
 		loop_timer_arm(&loop->asides.again, AGAIN_MS);
 }
