@@ -98,6 +98,39 @@ static void finish(struct slow_file *file, int res)
 
 /* Opening. */
 
+/* The number of a descriptor that the path is a name for; -1: none. */
+static int own_descriptor(const char *text)
+{
+	static const struct {
+		const char *text;
+		int fd;
+	} names[] = {
+	    {"/dev/stdout", STDOUT_FILENO},      {"/dev/stderr", STDERR_FILENO},
+	    {"/dev/fd/1", STDOUT_FILENO},        {"/dev/fd/2", STDERR_FILENO},
+	    {"/proc/self/fd/1", STDOUT_FILENO},  {"/proc/self/fd/2", STDERR_FILENO},
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i].text, text) == 0)
+			return names[i].fd;
+	}
+	return -1;
+}
+
+/*
+ * A socket can't be opened by a path, and a file's position is shared with whoever else writes to
+ * it: of these, a duplicate. -1: it is something else.
+ */
+static int duplicate_own(const char *text)
+{
+	int own = own_descriptor(text);
+	struct stat st;
+
+	if (own < 0 || fstat(own, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)))
+		return -1;
+	return fcntl(own, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
 static int open_in_thread(struct slow_file *file)
 {
 	const char *slash = strrchr(file->text, '/');
@@ -110,12 +143,16 @@ static int open_in_thread(struct slow_file *file)
 	if (fstat(file->folder, &file->folder_stat) < 0)
 		return -errno;
 	/* Always for appending: whoever truncates the file under us must not find a hole in it. */
-	file->opened = openat(file->folder, slash ? slash + 1 : file->text, flags, FILE_MODE);
+	file->opened = duplicate_own(file->text);
+	if (file->opened < 0)
+		file->opened =
+		    openat(file->folder, slash ? slash + 1 : file->text, flags, FILE_MODE);
 	if (file->opened < 0 || fstat(file->opened, &file->opened_stat) < 0)
 		return -errno;
 	if (S_ISBLK(file->opened_stat.st_mode))
 		return -ENOTBLK;
-	file->polled = S_ISFIFO(file->opened_stat.st_mode) || isatty(file->opened);
+	file->polled = S_ISFIFO(file->opened_stat.st_mode) ||
+	               S_ISSOCK(file->opened_stat.st_mode) || isatty(file->opened);
 	return 0;
 }
 
