@@ -186,6 +186,8 @@ static void on_written(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 	else if ((res == -EAGAIN || res == -EOPNOTSUPP) && stored)
 		write_in_thread(log);
+	else if (res == -EAGAIN && log->reopen)
+		open_file(log);
 	else if (res == -EAGAIN)
 		await_room(log);
 	else

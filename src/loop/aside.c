@@ -32,14 +32,13 @@ struct aside_pool {
 	unsigned int idle;  /* threads */
 	unsigned int users; /* threads, and the loop */
 	bool ending;
-	int told; /* an eventfd: something is made */
+	int told; /* an eventfd: something is made; until the loop's end */
 };
 
 static void free_pool(struct aside_pool *pool)
 {
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->lock);
-	fd_close(&pool->told);
 	free(pool);
 }
 
@@ -84,7 +83,7 @@ static void make_next(struct aside_pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	list_append(&pool->made, &call->link);
 	/* It can be full only if the loop has been told very often. */
-	while (write(pool->told, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (!pool->ending && write(pool->told, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 
@@ -273,6 +272,7 @@ void loop_asides_deinit(struct loop *loop)
 		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->ending = true;
+	fd_close(&pool->told);
 	pthread_cond_broadcast(&pool->work);
 	leave_pool(pool);
 }
