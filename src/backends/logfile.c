@@ -161,6 +161,16 @@ static void write_in_thread(struct logfile *log)
 	watch_thread(log);
 }
 
+static void try_again(struct logfile *log)
+{
+	if (log->reopen || slow_file_fd(log->file) < 0)
+		open_file(log);
+	else if (stage_rest(&log->stage, &(void *){NULL}) > 0)
+		write_rest(log);
+	else
+		go_on(log);
+}
+
 static void written(struct logfile *log, int res)
 {
 	if (res < 0 && res != -EINTR) {
@@ -186,22 +196,12 @@ static void on_written(struct loop_op *op, int32_t res)
 		loop_arm_again(op);
 	else if ((res == -EAGAIN || res == -EOPNOTSUPP) && stored)
 		write_in_thread(log);
-	else if (res == -EAGAIN && log->reopen)
-		open_file(log);
+	else if (res == -ECANCELED || (res == -EAGAIN && log->reopen))
+		try_again(log);
 	else if (res == -EAGAIN)
 		await_room(log);
 	else
 		written(log, res);
-}
-
-static void try_again(struct logfile *log)
-{
-	if (log->reopen || slow_file_fd(log->file) < 0)
-		open_file(log);
-	else if (stage_rest(&log->stage, &(void *){NULL}) > 0)
-		write_rest(log);
-	else
-		go_on(log);
 }
 
 static void on_room(struct loop_op *op, int32_t res)
@@ -400,7 +400,8 @@ const char *logfile_explain(int error, char text[LIMIT_TEXT_MAX])
 void logfile_reopen(struct logfile *log)
 {
 	log->reopen = true;
-	if (log->state == LOGFILE_BLOCKED)
-		loop_cancel(&log->room);
+	/* A FIFO that isn't read would hold up this, too. */
+	loop_cancel(&log->room);
+	loop_cancel(&log->write);
 	wake_log(&log->reader);
 }

@@ -35,7 +35,7 @@ static void answer(int fuse, uint64_t unique, int error, const void *body, size_
 
 	/* Not for what has been interrupted, or wants no answer. */
 	if (writev(fuse, parts, 2) < 0 && errno != ENOENT)
-		_exit(1);
+		support_die("an answer is refused: %s", strerror(errno));
 }
 
 static struct fuse_attr attributes_of(uint64_t node)
@@ -60,7 +60,15 @@ static void answer_init(int fuse, const struct fuse_in_header *in)
 	answer(fuse, in->unique, 0, &out, sizeof(out));
 }
 
-static void answer_request(int fuse, const struct fuse_in_header *in)
+static void hang(int told)
+{
+	if (write(told, "", 1) < 0)
+		_exit(1);
+	while (true)
+		pause();
+}
+
+static void answer_request(int fuse, int told, const struct fuse_in_header *in)
 {
 	struct fuse_entry_out entry = {.nodeid = FILE_NODE, .attr = attributes_of(FILE_NODE)};
 	struct fuse_attr_out attributes = {.attr = attributes_of(in->nodeid)};
@@ -82,30 +90,31 @@ static void answer_request(int fuse, const struct fuse_in_header *in)
 		answer(fuse, in->unique, 0, NULL, 0);
 		break;
 	case FUSE_WRITE:
-		/* From now on nothing is answered. */
-		while (true)
-			pause();
+		hang(told);
+		break;
 	default:
 		answer(fuse, in->unique, -ENOSYS, NULL, 0);
 	}
 }
 
-static void serve(int fuse, enum hung_files_from from)
+static __attribute__((noreturn)) void serve(int fuse, int told, enum hung_files_from from)
 {
 	static union {
 		struct fuse_in_header header;
 		char bytes[REQUEST_MAX];
 	} in;
 
-	while (read(fuse, &in, sizeof(in)) > 0) {
+	while (true) {
+		if (read(fuse, &in, sizeof(in)) < 0 && errno == ENODEV)
+			_exit(0);
 		if (in.header.opcode == FUSE_INIT)
 			answer_init(fuse, &in.header);
 		else if (from == HUNG_FROM_THE_BEGINNING)
-			pause();
-		else if (in.header.opcode != FUSE_FORGET)
-			answer_request(fuse, &in.header);
+			hang(told);
+		else if (in.header.opcode != FUSE_FORGET && in.header.opcode != FUSE_BATCH_FORGET &&
+		         in.header.opcode != FUSE_INTERRUPT)
+			answer_request(fuse, told, &in.header);
 	}
-	_exit(0);
 }
 
 /* The other end. */
@@ -135,7 +144,7 @@ static bool be_alone(void)
 
 bool hung_files_begin(struct hung_files *files, enum hung_files_from from)
 {
-	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), ends[2];
 
 	if (fuse < 0)
 		return give_up("/dev/fuse");
@@ -152,12 +161,16 @@ bool hung_files_begin(struct hung_files *files, enum hung_files_from from)
 		rmdir(files->folder);
 		return give_up("mount");
 	}
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		support_die("pipe2: %s", strerror(errno));
+	files->hangs = ends[0];
 	files->server = fork();
 	if (files->server == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		serve(fuse, from);
+		serve(fuse, ends[1], from);
 	}
 	close(fuse);
+	close(ends[1]);
 	if (files->server < 0)
 		support_die("fork: %s", strerror(errno));
 	return true;
@@ -167,6 +180,7 @@ void hung_files_end(struct hung_files *files)
 {
 	kill(files->server, SIGKILL);
 	waitpid(files->server, NULL, 0);
+	close(files->hangs);
 	umount2(files->folder, MNT_DETACH);
 	rmdir(files->folder);
 }

@@ -20,6 +20,7 @@ struct hung_files {
 	char folder[32];
 	char file[40]; /* the path of "log" */
 	pid_t server;
+	int hangs; /* readable once nothing is answered any more */
 };
 
 /*
