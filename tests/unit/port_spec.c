@@ -222,7 +222,7 @@ TEST(wrong_values_are_told_in_one_line)
 	     "tcp-port=65533: takes a port that leaves room up to 65535 for guest 3"},
 	    {"tcp-protocol=ssh", "tcp-protocol=ssh: takes raw or telnet"},
 	    {"uds-path=", "uds-path=: takes a path"},
-	    {"log-file=", "log-file=: takes a path"},
+	    {"log-file=", "log-file=: takes a path; of this process's descriptors only 1 and 2"},
 	    {"history=1", "history=1: takes 4096 to 1G bytes; K, M and G are understood"},
 	    {"backend=uds", "uds-path: is required with backend=uds; it takes a path"},
 	};
