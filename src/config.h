@@ -19,9 +19,9 @@ struct port_config {
 	bool data;  /* it loses nothing and may hold the guest up; otherwise it is a console */
 	const struct backend_kind *backend;
 	struct backend_place place;
-	char *log_path;   /* where to keep everything the guest prints there, or NULL */
+	char *log_path;      /* where to keep everything the guest prints there, or NULL */
 	struct logfile *log; /* that, if it is open already: whoever starts the port takes it */
-	uint64_t history; /* bytes of output that are kept: a power of two */
+	uint64_t history;    /* bytes of output that are kept: a power of two */
 };
 
 struct guest_config {

@@ -18,8 +18,8 @@ struct daemon_control {
 	struct loop *loop;
 	daemon_control_find_fn *find;
 	void *daemon;
-	struct list added; /* the configurations of ports that were added here */
-	struct list owed;  /* removals that are to be answered once they are done */
+	struct list added;    /* the configurations of ports that were added here */
+	struct list owed;     /* removals that are to be answered once they are done */
 	unsigned int opening; /* of those that were added: logs that are on their way in or out */
 	bool drained;         /* the control socket has stopped */
 	void (*stopped)(struct daemon_control *control);

@@ -30,8 +30,8 @@ bool values_tcp_protocol(const char *text, bool *ret_telnet);
 bool values_access(const char *text, enum access *ret_access);
 
 /*
- * A path, but none of this process's descriptors besides 1 and 2: the others aren't known to whoever
- * says so.
+ * A path, but none of this process's descriptors besides 1 and 2: the others aren't known to
+ * whoever says so.
  */
 #define VALUES_LOG_FILE_TAKES "a path; of this process's descriptors only 1 and 2"
 bool values_log_file(const char *text, const char **ret_path);

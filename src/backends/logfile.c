@@ -17,11 +17,11 @@
 #define BUFFER_BYTES (256u * 1024)
 #define RETRY_MS     1000
 /* From then on a file system counts as one that doesn't answer. */
-#define SLOW_MS      1000
+#define SLOW_MS 1000
 /* How long the start waits for all logs that don't answer, and each time that it does. */
-#define START_MS     1000
+#define START_MS 1000
 /* A terminal tells of room when it has less than a line needs: how often it is tried then. */
-#define PAUSE_MS     20
+#define PAUSE_MS 20
 
 enum logfile_state {
 	LOGFILE_READY,
@@ -44,9 +44,9 @@ struct logfile {
 	struct stage stage;
 	/* NULL: it has been called. */
 	void (*opened)(struct logfile *log, void *owner, int r);
-	void (*stopped)(void *owner);               /* NULL: it isn't being stopped */
+	void (*stopped)(void *owner); /* NULL: it isn't being stopped */
 	void *owner;
-	int error;       /* why it couldn't be opened, before there was a port */
+	int error; /* why it couldn't be opened, before there was a port */
 	bool reopen;
 	bool told_room;  /* and nothing has been written since */
 	bool complained; /* of what goes on now */
@@ -228,7 +228,7 @@ static void on_retry(struct loop_op *op, int32_t res)
 
 static void tell_opened(struct logfile *log, int r)
 {
-	void (*opened)(struct logfile *log, void *owner, int r) = log->opened;
+	void (*opened)(struct logfile * log, void *owner, int r) = log->opened;
 
 	log->opened = NULL;
 	if (opened)

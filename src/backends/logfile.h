@@ -24,8 +24,8 @@ struct logfile;
 int logfile_new(struct logfile **ret_log, struct loop *loop, const char *path);
 
 /*
- * While others are served: `opened` follows, with `owner` and 0 or -errno; with 0 also if the file system
- * doesn't answer for a second.
+ * While others are served: `opened` follows, with `owner` and 0 or -errno; with 0 also if the file
+ * system doesn't answer for a second.
  */
 void logfile_await(struct logfile *log, void (*opened)(struct logfile *log, void *owner, int r),
                    void *owner);

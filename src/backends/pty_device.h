@@ -20,7 +20,7 @@
 
 struct pty_device {
 	struct list in_devices; /* with all others of the process */
-	int master; /* in packet mode, non-blocking */
+	int master;             /* in packet mode, non-blocking */
 	char slave[PTY_SLAVE_BYTES];
 	const char *link_name; /* for messages */
 	struct path link;

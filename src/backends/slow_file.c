@@ -105,9 +105,9 @@ static int own_descriptor(const char *text)
 		const char *text;
 		int fd;
 	} names[] = {
-	    {"/dev/stdout", STDOUT_FILENO},      {"/dev/stderr", STDERR_FILENO},
-	    {"/dev/fd/1", STDOUT_FILENO},        {"/dev/fd/2", STDERR_FILENO},
-	    {"/proc/self/fd/1", STDOUT_FILENO},  {"/proc/self/fd/2", STDERR_FILENO},
+	    {"/dev/stdout", STDOUT_FILENO},     {"/dev/stderr", STDERR_FILENO},
+	    {"/dev/fd/1", STDOUT_FILENO},       {"/dev/fd/2", STDERR_FILENO},
+	    {"/proc/self/fd/1", STDOUT_FILENO}, {"/proc/self/fd/2", STDERR_FILENO},
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
@@ -151,8 +151,8 @@ static int open_in_thread(struct slow_file *file)
 		return -errno;
 	if (S_ISBLK(file->opened_stat.st_mode))
 		return -ENOTBLK;
-	file->polled = S_ISFIFO(file->opened_stat.st_mode) ||
-	               S_ISSOCK(file->opened_stat.st_mode) || isatty(file->opened);
+	file->polled = S_ISFIFO(file->opened_stat.st_mode) || S_ISSOCK(file->opened_stat.st_mode) ||
+	               isatty(file->opened);
 	return 0;
 }
 

@@ -15,7 +15,8 @@
 struct slow_file;
 
 enum slow_file_kind {
-	SLOW_FILE_STORED, /* what can't be written without waiting is written by slow_file_write() */
+	SLOW_FILE_STORED, /* what can't be written without waiting is written by slow_file_write()
+	                   */
 	SLOW_FILE_POLLED, /* what can't be written without waiting is waited for with a poll */
 };
 

@@ -11,16 +11,17 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* What the deepest calls of this program and of the C library take, with much to spare, in bytes. */
+/* What the deepest calls of this program and of the C library take, with much to spare, in bytes.
+ */
 #define STACK_NEEDED (256u * 1024)
 /* The loop's thread, the ring's workers, and some threads for descriptors and logs. */
 #define THREADS_NEEDED 32u
 
 static const struct limit {
 	int resource;
-	const char *name;  /* and how it is raised */
-	uint64_t needed;   /* at the start a lower one is told of; RLIM_INFINITY: each one is */
-	const char *what;  /* it is for */
+	const char *name; /* and how it is raised */
+	uint64_t needed;  /* at the start a lower one is told of; RLIM_INFINITY: each one is */
+	const char *what; /* it is for */
 } limits[] = {
     {RLIMIT_CPU, "ulimit -t; LimitCPU=", RLIM_INFINITY,
      "seconds of processor time, after which the system has it end"},
@@ -76,7 +77,7 @@ static const char *explain(int error, const int *resources, unsigned int count,
 const char *limit_explain(int error, char text[LIMIT_TEXT_MAX])
 {
 	static const int memory[] = {RLIMIT_AS, RLIMIT_DATA}, files[] = {RLIMIT_NOFILE},
-	                 size[] = {RLIMIT_FSIZE};
+			 size[] = {RLIMIT_FSIZE};
 
 	switch (error) {
 	case -ENOMEM:

@@ -27,13 +27,13 @@
 #define QUEUE_BYTES (64u * 1024)
 #define STACK_BYTES (64u * 1024)
 /* How long the end waits for the thread. */
-#define CLOSE_MS    1000u
+#define CLOSE_MS 1000u
 
 enum sink {
-	SINK_PLAIN,   /* before log_open(): standard error, if it says that it has room */
-	SINK_OWN,     /* an open file of our own, which is non-blocking, */
-	SINK_SOCKET,  /* a socket, which can be asked not to wait each time, */
-	SINK_THREAD,  /* or anything else: a thread may wait */
+	SINK_PLAIN,  /* before log_open(): standard error, if it says that it has room */
+	SINK_OWN,    /* an open file of our own, which is non-blocking, */
+	SINK_SOCKET, /* a socket, which can be asked not to wait each time, */
+	SINK_THREAD, /* or anything else: a thread may wait */
 };
 
 /* The process has one standard error, hence one of these. */

@@ -158,6 +158,5 @@ void unix_socket_remove(struct unix_socket_file *file)
 void unix_socket_remove_all(void)
 {
 	while (!list_empty(&the_files))
-		unix_socket_remove(
-		    container_of(the_files.next, struct unix_socket_file, link));
+		unix_socket_remove(container_of(the_files.next, struct unix_socket_file, link));
 }

@@ -26,11 +26,11 @@
 struct aside_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct list queued; /* calls that no thread has yet, */
+	struct list queued;   /* calls that no thread has yet, */
 	unsigned int waiting; /* how many these are, */
-	struct list made;   /* and those that are made */
-	unsigned int idle;  /* threads */
-	unsigned int users; /* threads, and the loop */
+	struct list made;     /* and those that are made */
+	unsigned int idle;    /* threads */
+	unsigned int users;   /* threads, and the loop */
 	bool ending;
 	int told; /* an eventfd: something is made; until the loop's end */
 };
@@ -136,8 +136,8 @@ static void find_threads(struct loop *loop)
 	pthread_mutex_unlock(&pool->lock);
 	if (r == 0)
 		return;
-	log_limited(&loop->no_thread, LOG_LEVEL_WARNING,
-	            "a log has to wait: no thread for it: %s", limit_explain_thread(r, why));
+	log_limited(&loop->no_thread, LOG_LEVEL_WARNING, "a log has to wait: no thread for it: %s",
+	            limit_explain_thread(r, why));
 	if (!loop->asides.again.op.armed)
 		loop_timer_arm(&loop->asides.again, AGAIN_MS);
 }

@@ -15,8 +15,8 @@ static const int requests[] = {
 };
 
 static const int strays[] = {
-    SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT,
-    SIGTTIN, /* a terminal isn't read from the background */
+    SIGUSR1, SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF,
+    SIGIO,   SIGPWR,  SIGSTKFLT, SIGTTIN, /* a terminal isn't read from the background */
 };
 
 /* SIGTTOU: the log's terminal is written to also from the background. */
