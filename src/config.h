@@ -12,14 +12,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct logfile;
+
 struct port_config {
 	char *name;     /* what the guest knows it by, or NULL */
 	bool data;      /* it loses nothing and may hold the guest up; otherwise it is a console */
 	enum tail tail; /* of a data port */
 	const struct backend_kind *backend;
 	struct backend_place place;
-	char *log_path;   /* where to keep everything the guest prints there, or NULL */
-	uint64_t history; /* bytes of output that are kept: a power of two */
+	char *log_path;      /* where to keep everything the guest prints there, or NULL */
+	struct logfile *log; /* that, if it is open already: whoever starts the port takes it */
+	uint64_t history;    /* bytes of output that are kept: a power of two */
 };
 
 struct guest_config {

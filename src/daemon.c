@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "daemon.h"
 
+#include "backends/pty_device.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/unix_socket.h"
 #include "daemon_control.h"
 #include "guest.h"
 #include "loop/loop.h"
+#include "process/signals.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -43,6 +46,7 @@ struct daemon {
 	struct loop_scope scope;
 	struct loop_op signals;
 	int signal_fd;
+	struct log_limit strays; /* signals that mean nothing */
 	struct daemon_guest *guests;
 	unsigned int started, stopped;
 	struct daemon_control control;
@@ -155,11 +159,20 @@ static void take_signal(struct daemon *daemon, uint32_t signal)
 		for (unsigned int i = 0; i < daemon->started; i++)
 			guest_resize(&daemon->guests[i].guest);
 		break;
+	case SIGXCPU:
+		log_error("ending: the processor time that this process may use is over "
+		          "(ulimit -t; LimitCPU= and LimitRTTIME= of a service)");
+		daemon->failed = true;
+		stop(daemon, false);
+		break;
 	case SIGHUP: /* always means this; a terminal that is gone is noticed by itself */
 		for (unsigned int i = 0; i < daemon->started; i++)
 			guest_reopen_log(&daemon->guests[i].guest);
 		break;
 	default:
+		if (signals_is_stray(signal))
+			log_limited(&daemon->strays, LOG_LEVEL_WARNING,
+			            "%s means nothing here: nothing is done", signals_name(signal));
 		break;
 	}
 }
@@ -177,20 +190,6 @@ static void on_signals(struct loop_op *op, int32_t res)
 		loop_arm_poll(&daemon->signals, daemon->signal_fd, POLLIN);
 }
 
-static int take_over_signals(struct daemon *daemon)
-{
-	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH};
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (unsigned int i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&set, taken[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -errno;
-	daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return daemon->signal_fd < 0 ? -errno : 0;
-}
-
 /* The start. */
 
 /* Between what lives on, small things that were freed leave holes: their pages go back, too. */
@@ -203,6 +202,7 @@ static int make_loop(struct daemon *daemon)
 {
 	struct loop_config config = {.entries = ENTRIES_BASE, .tidy = tidy_heap};
 	unsigned int wanted = ENTRIES_BASE + ENTRIES_PER_GUEST * daemon->config->guests_count;
+	char why[LIMIT_TEXT_MAX];
 	int r;
 
 	while (config.entries < MIN(wanted, ENTRIES_MAX))
@@ -217,7 +217,7 @@ static int make_loop(struct daemon *daemon)
 	else if (r == -EINVAL)
 		log_error("this kernel's io_uring is too old: Linux 6.1 or newer is needed");
 	else if (r < 0)
-		log_error("can't set up io_uring: %s", strerror(-r));
+		log_error("can't set up io_uring: %s", limit_explain(r, why));
 	return r;
 }
 
@@ -284,6 +284,7 @@ static int make_arena(struct daemon *daemon)
 	unsigned int guests = daemon->config->guests_count;
 	size_t regions = (size_t)guests * GMEM_REGIONS_MAX * sizeof(struct gmem_region);
 	size_t records = 0, rings = 0;
+	char why[LIMIT_TEXT_MAX];
 	int r;
 
 	for (unsigned int i = 0; i < guests; i++) {
@@ -292,7 +293,8 @@ static int make_arena(struct daemon *daemon)
 	}
 	r = arena_init(&daemon->arena, arena_round(records) + arena_round(regions) + rings);
 	if (r < 0) {
-		log_error("no memory for the kept output of %u guests: %s", guests, strerror(-r));
+		log_error("no memory for the kept output of %u guests: %s", guests,
+		          limit_explain(r, why));
 		return r;
 	}
 	daemon->next_place = (struct guest_place){
@@ -315,6 +317,7 @@ static int init(struct daemon *daemon)
 	int r;
 
 	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
+	limit_check_all();
 	raise_fd_limit(daemon->config);
 	r = make_arena(daemon);
 	if (r < 0)
@@ -322,7 +325,7 @@ static int init(struct daemon *daemon)
 	r = make_loop(daemon);
 	if (r < 0)
 		return r;
-	r = take_over_signals(daemon);
+	r = daemon->signal_fd = signals_take();
 	if (r < 0) {
 		log_error("can't take over the signals: %s", strerror(-r));
 		return r;
@@ -477,6 +480,13 @@ static void log_ready(const struct config *config)
 	         ports, frontends, clients);
 }
 
+/* Nothing can be stopped in order any more; what others would find of us goes all the same. */
+static void remove_files(void)
+{
+	unix_socket_remove_all();
+	pty_device_remove_links();
+}
+
 int daemon_run(const struct config *config)
 {
 	struct daemon daemon = {.config = config, .signal_fd = -1, .arena = {.fd = -1}};
@@ -500,6 +510,7 @@ int daemon_run(const struct config *config)
 	r = loop_run(daemon.loop);
 	if (r < 0) {
 		log_error("io_uring has failed: %s", strerror(-r));
+		remove_files();
 		return r;
 	}
 	deinit(&daemon);

@@ -13,6 +13,11 @@
 struct added {
 	struct list link;
 	struct port_config config;
+	/* While its log is being opened, or closed because there won't be a port: */
+	struct daemon_control *control; /* NULL: that is over */
+	unsigned int guest;
+	uint64_t ticket;
+	bool leaving;
 };
 
 struct removal {
@@ -122,6 +127,21 @@ static bool overlaps_with_guest(struct daemon_control *self, const struct overla
 	return ret_overlap->key;
 }
 
+/* While a log is opened others are served, and may ask for the same. */
+static void overlaps_with_opening(struct daemon_control *self, const struct overlaps_port *port,
+                                  struct overlap *ret_overlap)
+{
+	list_for_each (link, &self->added) {
+		const struct added *other = added_at(link);
+
+		if (other->control && !ret_overlap->key)
+			overlaps_with_port(
+			    port,
+			    &(struct overlaps_port){&other->config, other->guest, CONFIG_PORTS_MAX},
+			    ret_overlap);
+	}
+}
+
 static bool overlaps(struct daemon_control *self, const struct port_config *config,
                      unsigned int index, struct overlap *ret_overlap)
 {
@@ -130,7 +150,78 @@ static bool overlaps(struct daemon_control *self, const struct port_config *conf
 	overlaps_with_sockets(&port, self->config, ret_overlap);
 	for (unsigned int i = 0; i < self->config->guests_count && !ret_overlap->key; i++)
 		overlaps_with_guest(self, &port, i, ret_overlap);
+	overlaps_with_opening(self, &port, ret_overlap);
 	return ret_overlap->key;
+}
+
+static void stop_if_done(struct daemon_control *self)
+{
+	if (self->drained && self->opening == 0)
+		self->stopped(self);
+}
+
+static void on_log_left(void *owner)
+{
+	struct added *added = owner;
+	struct daemon_control *self = added->control;
+
+	added->config.log = NULL;
+	free_added(added);
+	self->opening--;
+	stop_if_done(self);
+}
+
+static void leave_log(struct added *added)
+{
+	if (added->leaving)
+		return;
+	added->leaving = true;
+	logfile_stop(added->config.log, on_log_left, added);
+}
+
+static struct added *find_opening(struct logfile *log, struct list *list)
+{
+	list_for_each (link, list) {
+		if (added_at(link)->config.log == log)
+			return added_at(link);
+	}
+	abort(); /* it is there as long as its log is being opened */
+}
+
+static void on_log_opened(struct logfile *log, void *owner, int r)
+{
+	struct daemon_control *self = owner;
+	struct added *added = find_opening(log, &self->added);
+	char error[PORT_SPEC_ERROR_MAX], text[LIMIT_TEXT_MAX];
+	const char *why = logfile_explain(r, text);
+	uint64_t ticket = added->ticket;
+
+	if (r == 0)
+		r = guest_add_port(self->find(self->daemon, added->guest), &added->config, &why);
+	if (r < 0) {
+		snprintf(error, sizeof(error), "port-add: %s", why);
+		control_answer(&self->control, ticket, error);
+		leave_log(added);
+		return;
+	}
+	added->config.log = NULL;
+	added->control = NULL;
+	self->opening--;
+	control_answer(&self->control, ticket, NULL);
+}
+
+/* The port follows when its log is open, so that an error can be told. */
+static enum control_verdict open_log(struct daemon_control *self, struct control_call *call,
+                                     struct added *added)
+{
+	if (logfile_new(&added->config.log, self->loop, added->config.log_path) < 0)
+		return control_refuse(call, "port-add: no memory");
+	added->control = self;
+	added->guest = call->guest;
+	added->ticket = call->ticket;
+	self->opening++;
+	logfile_await(added->config.log, on_log_opened, self);
+	return CONTROL_LATER;
 }
 
 static enum control_verdict add(struct daemon_control *self, struct control_call *call,
@@ -145,6 +236,8 @@ static enum control_verdict add(struct daemon_control *self, struct control_call
 		return control_refuse(call, "port-add: %s", error);
 	if (overlaps(self, &added->config, call->guest, &overlap))
 		return control_refuse(call, "port-add: %s", overlap.text);
+	if (added->config.log_path)
+		return open_log(self, call, added);
 	if (guest_add_port(self->find(self->daemon, call->guest), &added->config, &why) < 0)
 		return control_refuse(call, "port-add: %s", why);
 	return CONTROL_DONE;
@@ -169,7 +262,7 @@ static enum control_verdict port_add(struct control *control, struct control_cal
 		return control_refuse(call, "port-add: no memory");
 	list_append(&self->added, &added->link);
 	verdict = add(self, call, added);
-	if (verdict != CONTROL_DONE)
+	if (verdict == CONTROL_REFUSED)
 		free_added(added);
 	return verdict;
 }
@@ -254,7 +347,8 @@ void daemon_control_disconnected(struct daemon_control *control, const struct gu
 
 static void on_stopped(struct control *control)
 {
-	of(control)->stopped(of(control));
+	of(control)->drained = true;
+	stop_if_done(of(control));
 }
 
 int daemon_control_start(struct daemon_control *control, const struct config *config,
@@ -270,6 +364,7 @@ int daemon_control_start(struct daemon_control *control, const struct config *co
 	};
 
 	control->config = config;
+	control->loop = loop;
 	control->find = find;
 	control->daemon = daemon;
 	control->stopped = stopped;
@@ -281,6 +376,10 @@ int daemon_control_start(struct daemon_control *control, const struct config *co
 
 void daemon_control_stop(struct daemon_control *control)
 {
+	list_for_each_safe (link, &control->added) {
+		if (added_at(link)->control)
+			leave_log(added_at(link));
+	}
 	control_stop(&control->control);
 }
 

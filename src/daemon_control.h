@@ -16,11 +16,14 @@ typedef struct guest *daemon_control_find_fn(void *daemon, unsigned int index);
 struct daemon_control {
 	struct control control;
 	const struct config *config;
+	struct loop *loop;
 	daemon_control_find_fn *find;
 	void *daemon;
-	struct list added;  /* the configurations of ports that were added here */
-	struct list owed;   /* removals that are to be answered once they are done */
-	struct list ending; /* disconnections likewise */
+	struct list added;    /* the configurations of ports that were added here */
+	struct list owed;     /* removals that are to be answered once they are done */
+	struct list ending;   /* disconnections likewise */
+	unsigned int opening; /* of those that were added: logs that are on their way in or out */
+	bool drained;         /* the control socket has stopped */
 	void (*stopped)(struct daemon_control *control);
 };
 

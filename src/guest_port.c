@@ -27,9 +27,9 @@ static void on_drained(struct loop_scope *scope)
 	port->ops->stopped(port);
 }
 
-static void on_log_stopped(struct backend_port *port)
+static void on_log_stopped(void *port)
 {
-	loop_scope_close(&container_of(port, struct guest_port, output.port)->scope);
+	loop_scope_close(&((struct guest_port *)port)->scope);
 }
 
 static void stop_log(struct output *output)
@@ -38,9 +38,9 @@ static void stop_log(struct output *output)
 
 	port_of(output)->log = NULL;
 	if (log)
-		logfile_stop(log, on_log_stopped);
+		logfile_stop(log, on_log_stopped, port_of(output));
 	else
-		on_log_stopped(&output->port);
+		on_log_stopped(port_of(output));
 }
 
 static void on_backend_stopped(struct backend_device *device)
@@ -146,18 +146,40 @@ static void init_rings(struct guest_port *port, size_t history, bool anew)
 	byte_ring_init(&port->spill, &states[2], port->memory.spill, GUEST_PORT_SPILL_BYTES);
 }
 
+/* The log that is there already, or a new one. */
+static int find_log(struct loop *loop, const struct port_config *config, struct logfile **ret_log)
+{
+	struct logfile *log = config->log;
+	int r = 0;
+
+	if (!log && config->log_path) {
+		r = logfile_new(&log, loop, config->log_path);
+		if (r == 0)
+			r = logfile_await_now(log);
+		if (r < 0 && log)
+			logfile_free(log);
+	}
+	*ret_log = r < 0 ? NULL : log;
+	return r;
+}
+
 static int start_backend(struct guest_port *port, struct loop *loop,
                          const struct port_config *config)
 {
-	int r = 0;
+	struct logfile *log;
+	int r = find_log(loop, config, &log);
 
-	if (config->log_path)
-		r = logfile_new(&port->log, loop, &port->output.port, config->log_path);
-	if (r == 0)
-		r = config->backend->make(&port->backend, loop, &port->output.port, &config->place);
-	if (r < 0 && port->log)
-		logfile_free(port->log);
-	return r;
+	if (r < 0)
+		return r;
+	r = config->backend->make(&port->backend, loop, &port->output.port, &config->place);
+	if (r < 0 && log != config->log)
+		logfile_free(log);
+	if (r < 0)
+		return r;
+	if (log)
+		logfile_attach(log, &port->output.port);
+	port->log = log;
+	return 0;
 }
 
 int guest_port_start(struct guest_port *port, const struct guest_port_ops *ops, struct loop *loop,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon.h"
 #include "options.h"
+#include "process/signals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ int main(int argc, char **argv)
 	struct config config;
 	int exit_code;
 
+	signals_guard();
 	exit_code = fd_reserve_standard();
 	if (exit_code < 0) {
 		log_error("/dev/null: %s", strerror(-exit_code));
@@ -29,7 +31,9 @@ int main(int argc, char **argv)
 		return OPTIONS_USAGE_EXIT;
 	}
 	log_set_level(config.log_level);
+	log_open();
 	exit_code = daemon_run(&config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	options_free(&config);
+	log_close();
 	return exit_code;
 }

@@ -152,7 +152,7 @@ static bool set_pty(struct settings *settings, const char *value)
 
 static bool set_log_file(struct settings *settings, const char *value)
 {
-	return values_path(value, &settings->log_file);
+	return values_log_file(value, &settings->log_file);
 }
 
 static bool set_history(struct settings *settings, const char *value)
@@ -249,7 +249,7 @@ static const struct option_type option_types[] = {
      "Unix socket for clients; the guest's number is appended", .set = set_uds_path},
     {"pty", 0, "PATH", VALUES_PATH_TAKES,
      "link to the pseudo terminal; the guest's number is appended", .set = set_pty},
-    {"log-file", 0, "PATTERN", VALUES_PATH_TAKES,
+    {"log-file", 0, "PATTERN", VALUES_LOG_FILE_TAKES,
      "files for all output; %i is the guest's number, else it is appended", .set = set_log_file},
     {"port", 0, "SPEC", "KEY=VALUE,..., and is given at most " PORTS_MAX_S " times",
      "a port of each guest, see below; up to " PORTS_MAX_S " times [one console]", .set = add_port},

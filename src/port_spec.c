@@ -110,7 +110,7 @@ static bool set_pty(struct spec *spec, const char *value)
 
 static bool set_log_file(struct spec *spec, const char *value)
 {
-	return values_path(value, &spec->log_path);
+	return values_log_file(value, &spec->log_path);
 }
 
 static bool set_history(struct spec *spec, const char *value)
@@ -157,7 +157,7 @@ static const struct port_key {
     {"access", "WHO", VALUES_ACCESS_TAKES, set_access, has_clients, false},
     {"uds-path", "PATH", VALUES_PATH_TAKES, set_uds_path, has_uds, true},
     {"pty", "PATH", VALUES_PATH_TAKES, set_pty, has_pty, true},
-    {"log-file", "PATTERN", VALUES_PATH_TAKES, set_log_file, NULL, false},
+    {"log-file", "PATTERN", VALUES_LOG_FILE_TAKES, set_log_file, NULL, false},
     {"tail", "drop|keep", "drop or keep", set_tail, has_clients, false},
     {"history", "BYTES", VALUES_HISTORY_TAKES, set_history, NULL, false},
 };
@@ -294,7 +294,7 @@ static bool make_port(const struct spec *spec, unsigned int guest_index, struct 
 	port.name = spec->name ? strdup(spec->name) : NULL;
 	port.place.uds_path = uds ? values_append_number(spec->uds_path, guest_index) : NULL;
 	port.place.pty_path = pty ? values_append_number(spec->pty_path, guest_index) : NULL;
-	port.log_path = spec->log_path ? values_insert_number(spec->log_path, guest_index) : NULL;
+	port.log_path = spec->log_path ? values_log_of(spec->log_path, guest_index) : NULL;
 	if ((spec->name && !port.name) || (uds && !port.place.uds_path) ||
 	    (pty && !port.place.pty_path) || (spec->log_path && !port.log_path)) {
 		port_config_deinit(&port);

@@ -116,6 +116,25 @@ bool values_path(const char *text, const char **ret_path)
 	return true;
 }
 
+/* What comes after `begin`, or NULL if the text doesn't begin so. */
+static const char *after(const char *text, const char *begin)
+{
+	size_t len = strlen(begin);
+
+	return strncmp(text, begin, len) == 0 ? text + len : NULL;
+}
+
+bool values_log_file(const char *text, const char **ret_path)
+{
+	const char *number = after(text, "/dev/fd/");
+
+	if (!number)
+		number = after(text, "/proc/self/fd/");
+	if (number && strcmp(number, "1") != 0 && strcmp(number, "2") != 0)
+		return false;
+	return strcmp(text, "/dev/stdin") != 0 && values_path(text, ret_path);
+}
+
 char *values_append_number(const char *path, unsigned int i)
 {
 	char *text;
@@ -133,4 +152,14 @@ char *values_insert_number(const char *pattern, unsigned int i)
 	return asprintf(&text, "%.*s%u%s", (int)(place - pattern), pattern, i, place + 2) < 0
 	           ? NULL
 	           : text;
+}
+
+char *values_log_of(const char *pattern, unsigned int i)
+{
+	bool device = (after(pattern, "/dev/") && !after(pattern, "/dev/shm/") &&
+	               !after(pattern, "/dev/mqueue/")) ||
+	              after(pattern, "/proc/");
+
+	return device && !strstr(pattern, "%i") ? strdup(pattern)
+	                                        : values_insert_number(pattern, i);
 }

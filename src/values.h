@@ -29,6 +29,13 @@ bool values_tcp_protocol(const char *text, bool *ret_telnet);
 #define VALUES_ACCESS_TAKES "shared, exclusive, watch or single"
 bool values_access(const char *text, enum access *ret_access);
 
+/*
+ * A path, but none of this process's descriptors besides 1 and 2: the others aren't known to
+ * whoever says so.
+ */
+#define VALUES_LOG_FILE_TAKES "a path; of this process's descriptors only 1 and 2"
+bool values_log_file(const char *text, const char **ret_path);
+
 /* Bytes, up to a power of two. */
 #define VALUES_HISTORY_TAKES "4096 to 1G bytes; K, M and G are understood"
 bool values_history(const char *text, uint64_t *ret_bytes);
@@ -42,5 +49,11 @@ bool values_path(const char *text, const char **ret_path);
  */
 char *values_append_number(const char *path, unsigned int i);
 char *values_insert_number(const char *pattern, unsigned int i);
+
+/*
+ * The log of guest number `i`, likewise. In /dev and /proc, where files can't be kept, a path
+ * without "%i" is that of a device, and is used as it is.
+ */
+char *values_log_of(const char *pattern, unsigned int i);
 
 #endif

@@ -410,7 +410,7 @@ static void on_drained(struct loop_scope *scope)
 	terminal_show(-1);
 	terminal_leave_raw();
 	if (nested->terminal)
-		fputc('\n', stderr);
+		log_end_line();
 	reader_deinit(&nested->reader);
 	fd_close(&nested->in_fd);
 	fd_close(&nested->out_fd);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/macros.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define SLAVES "/dev/pts/"
+
+static struct list the_devices = {&the_devices, &the_devices};
 
 /* The terminal. */
 
@@ -165,6 +168,15 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
+/* Whether `target` is a slave and nothing else: stat() of anything else might take for ever. */
+static bool is_slave(const char *target)
+{
+	const char *number = target + strlen(SLAVES);
+
+	return strncmp(target, SLAVES, strlen(SLAVES)) == 0 && *number &&
+	       number[strspn(number, "0123456789")] == '\0';
+}
+
 /* 0 if what is at the link's place may be replaced, see pty_device_open(); else -errno. */
 static int judge_old_link(const struct pty_device *device)
 {
@@ -175,7 +187,7 @@ static int judge_old_link(const struct pty_device *device)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (!S_ISLNK(link.st_mode) || path_read_link(&device->link, target, sizeof(target)) < 0 ||
-	    strncmp(target, SLAVES, strlen(SLAVES)) != 0)
+	    !is_slave(target))
 		return -EEXIST;
 	/* Our own number: whoever had it before is gone. */
 	if (strcmp(target, device->slave) == 0)
@@ -243,23 +255,39 @@ int pty_device_open(struct pty_device *device, const char *link, mode_t mode, gi
 		return r;
 	}
 	r = open_link(device);
-	if (r < 0)
+	if (r < 0) {
 		fd_close(&device->master);
-	return r;
+		return r;
+	}
+	list_init(&device->in_devices);
+	list_append(&the_devices, &device->in_devices);
+	return 0;
+}
+
+static void remove_link(const struct pty_device *device)
+{
+	if (link_is_ours(device))
+		path_unlink(&device->link);
+}
+
+void pty_device_remove_links(void)
+{
+	list_for_each (link, &the_devices)
+		remove_link(container_of(link, struct pty_device, in_devices));
 }
 
 void pty_device_close(struct pty_device *device)
 {
+	list_remove(&device->in_devices);
 	/* First: afterwards its number may be another's. */
-	if (link_is_ours(device))
-		path_unlink(&device->link);
+	remove_link(device);
 	path_close(&device->link);
 	fd_close(&device->master);
 }
 
 int pty_device_renew(struct pty_device *device)
 {
-	struct pty_device fresh = *device;
+	struct pty_device fresh = *device; /* its place in the list, too */
 	struct winsize size = {0};
 	int r = make_terminal(&fresh);
 

@@ -9,6 +9,7 @@
 #ifndef BACKENDS_PTY_DEVICE_H
 #define BACKENDS_PTY_DEVICE_H
 
+#include "base/list.h"
 #include "base/path.h"
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@
 #define PTY_SLAVE_BYTES 32
 
 struct pty_device {
-	int master; /* in packet mode, non-blocking */
+	struct list in_devices; /* with all others of the process */
+	int master;             /* in packet mode, non-blocking */
 	char slave[PTY_SLAVE_BYTES];
 	const char *link_name; /* for messages */
 	struct path link;
@@ -39,6 +41,9 @@ int pty_device_open(struct pty_device *device, const char *link, mode_t mode, gi
 
 /* Removes the link too, if it still leads to this terminal. */
 void pty_device_close(struct pty_device *device);
+
+/* Removes the links of all that the process has, when it can't end in order. */
+void pty_device_remove_links(void);
 
 /* Whether anybody has the slave open. */
 bool pty_device_is_open(const struct pty_device *device);

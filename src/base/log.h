@@ -3,7 +3,8 @@
  * The log: one line an event, on standard error.
  *
  * It never waits: a line for which standard error has no room is counted, and the count is told
- * when there is room again.
+ * when there is room again. Others may use what standard error is, so it isn't made non-blocking:
+ * log_open() finds another way. Must be used from one thread only.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -29,10 +30,25 @@ struct log_limit {
 	unsigned int suppressed;
 };
 
+/*
+ * From now on nothing can make a line wait. Where standard error is a file, or a terminal that
+ * belongs to somebody else, that takes a thread; if there can't be one, all stays as it was.
+ */
+void log_open(void);
+
+/* Waits for the last lines, for a second at most. */
+void log_close(void);
+
 void log_set_level(enum log_level level);
 
 /* In a terminal's raw mode a line has to end in CR LF. */
 void log_set_raw_terminal(bool raw);
+
+/* An error's line from a signal's handler, before the process dies. */
+void log_last_words(const char *text);
+
+/* Ends a line on standard error that isn't the log's. */
+void log_end_line(void);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
 

@@ -23,8 +23,9 @@ struct path_folder {
 /* The process has one view of the file system. */
 static struct list the_folders = {&the_folders, &the_folders};
 
-static int open_folder(const char *text, const char *slash)
+int path_open_folder(const char *text)
 {
+	const char *slash = strrchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : 0;
 	char *folder;
 	int fd;
@@ -53,62 +54,60 @@ static struct path_folder *find_folder(const struct stat *st)
 	return NULL;
 }
 
-/* Takes fd, also if it fails. */
-static int share_folder(int fd, struct path_folder **ret)
-{
-	struct path_folder *folder;
-	struct stat st;
-	int r = fstat(fd, &st) < 0 ? -errno : 0;
-
-	folder = r == 0 ? find_folder(&st) : NULL;
-	if (folder || r < 0) {
-		fd_close(&fd);
-		*ret = folder;
-		return r;
-	}
-	folder = malloc(sizeof(*folder));
-	if (!folder) {
-		fd_close(&fd);
-		return -ENOMEM;
-	}
-	*folder = (struct path_folder){.fd = fd, .dev = st.st_dev, .ino = st.st_ino};
-	list_append(&the_folders, &folder->link);
-	*ret = folder;
-	return 0;
-}
-
-int path_open(struct path *path, const char *text)
+int path_adopt(struct path *path, const char *text, int *fd, const struct stat *st)
 {
 	const char *slash = strrchr(text, '/');
-	struct path_folder *folder;
-	int r = open_folder(text, slash);
+	struct path_folder *folder = find_folder(st);
 
-	if (r >= 0)
-		r = share_folder(r, &folder);
-	if (r < 0)
-		return r;
+	if (!folder) {
+		folder = malloc(sizeof(*folder));
+		if (!folder)
+			return -ENOMEM;
+		*folder =
+		    (struct path_folder){.fd = fd_take(fd), .dev = st->st_dev, .ino = st->st_ino};
+		list_append(&the_folders, &folder->link);
+	}
 	folder->users++;
 	*path = (struct path){.folder = folder, .name = slash ? slash + 1 : text};
 	return 0;
 }
 
-void path_close(struct path *path)
+int path_open(struct path *path, const char *text)
+{
+	int fd = path_open_folder(text), r;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	r = fstat(fd, &st) < 0 ? -errno : path_adopt(path, text, &fd, &st);
+	fd_close(&fd);
+	return r;
+}
+
+int path_give_up(struct path *path)
 {
 	struct path_folder *folder = path->folder;
+	int fd;
 
 	path->folder = NULL;
 	if (!folder || --folder->users > 0)
-		return;
+		return -1;
+	fd = folder->fd;
 	list_remove(&folder->link);
-	fd_close(&folder->fd);
 	free(folder);
+	return fd;
 }
 
-int path_open_file(const struct path *path, int flags, mode_t mode)
+void path_close(struct path *path)
 {
-	int fd = openat(path->folder->fd, path->name, flags | O_CLOEXEC, mode);
+	int fd = path_give_up(path);
 
-	return fd < 0 ? -errno : fd;
+	fd_close(&fd);
+}
+
+int path_folder(const struct path *path)
+{
+	return path->folder->fd;
 }
 
 int path_stat(const struct path *path, struct stat *ret_st)

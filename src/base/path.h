@@ -21,11 +21,25 @@ struct path {
 /* Opens the folder of `text`, which has to live as long as the path. Returns 0 or -errno. */
 int path_open(struct path *path, const char *text);
 
+/*
+ * The same in two steps, for a folder in a file system that may not answer. The first may be taken
+ * in any thread: opens the folder of `text` and returns its descriptor or -errno. The second makes
+ * a path of that and of what fstat() says of it; it takes *fd only if no other path has the folder.
+ * Returns 0 or -ENOMEM.
+ */
+int path_open_folder(const char *text);
+int path_adopt(struct path *path, const char *text, int *fd, const struct stat *st);
+
 /* Gives the folder back. Does nothing to one that isn't open. */
 void path_close(struct path *path);
 
-/* openat(), fstatat() without following a link, and unlinkat() there. Return as these or -errno. */
-int path_open_file(const struct path *path, int flags, mode_t mode);
+/* The same, but leaves the descriptor to be closed to the caller: returns it; -1: there is none. */
+int path_give_up(struct path *path);
+
+/* The folder's descriptor, which stays the path's. */
+int path_folder(const struct path *path);
+
+/* fstatat() without following a link, and unlinkat() there. Return 0 or -errno. */
 int path_stat(const struct path *path, struct stat *ret_st);
 int path_unlink(const struct path *path);
 

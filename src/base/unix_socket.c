@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/macros.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #define SO_PASSRIGHTS 83
 #endif
 
+static struct list the_files = {&the_files, &the_files};
+
 /*
  * Removes a socket that nobody has any more. Asking with another type of socket doesn't disturb a
  * live owner: the kernel refuses it before the owner would see it.
@@ -34,7 +37,8 @@ static int remove_stale(const struct sockaddr_un *addr)
 		return -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* Non-blocking: it may be a stranger's that is of this type, and nobody accepts there. */
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED)
@@ -117,6 +121,8 @@ int unix_socket_listen(const char *path, mode_t mode, gid_t group,
 		return r;
 	}
 	*ret_file = file;
+	list_init(&ret_file->link);
+	list_append(&the_files, &ret_file->link);
 	return fd;
 }
 
@@ -146,4 +152,11 @@ void unix_socket_remove(struct unix_socket_file *file)
 	if (path_stat(&file->path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino)
 		path_unlink(&file->path);
 	path_close(&file->path);
+	list_remove(&file->link);
+}
+
+void unix_socket_remove_all(void)
+{
+	while (!list_empty(&the_files))
+		unix_socket_remove(container_of(the_files.next, struct unix_socket_file, link));
 }

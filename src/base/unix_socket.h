@@ -6,13 +6,15 @@
 #ifndef BASE_UNIX_SOCKET_H
 #define BASE_UNIX_SOCKET_H
 
+#include "base/list.h"
 #include "base/path.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* What it takes to remove a socket's file again. Zero: there is none. */
+/* What it takes to remove a socket's file again; it stays where it is. Zero: there is none. */
 struct unix_socket_file {
+	struct list link; /* with all others of the process */
 	struct path path;
 	dev_t dev;
 	ino_t ino;
@@ -38,5 +40,8 @@ void unix_socket_log_failure(const char *path, int error);
 
 /* Removes the file, unless another has taken its place, and closes the folder. */
 void unix_socket_remove(struct unix_socket_file *file);
+
+/* The same for all that the process has, when it can't end in order. */
+void unix_socket_remove_all(void);
 
 #endif

@@ -2,10 +2,10 @@
 #include "loop/acceptor.h"
 
 #include "base/fd.h"
+#include "base/limit.h"
 #include "base/macros.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 /*
@@ -36,6 +36,7 @@ static void arm(struct acceptor *acceptor)
 static void on_accept(struct loop_op *op, int32_t res)
 {
 	struct acceptor *acceptor = container_of(op, struct acceptor, accept);
+	char why[LIMIT_TEXT_MAX];
 
 	if (op->scope->closing || acceptor->closed) {
 		if (res >= 0)
@@ -44,7 +45,7 @@ static void on_accept(struct loop_op *op, int32_t res)
 	}
 	if (res < 0 && !is_passing(res)) {
 		log_limited(&acceptor->limit, LOG_LEVEL_WARNING, "%s: a connection has to wait: %s",
-		            acceptor->name, strerror(-res));
+		            acceptor->name, limit_explain(res, why));
 		if (res == -EMFILE || res == -ENFILE)
 			loop_relieve(op->scope->loop);
 		loop_arm_again(op);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "loop/discard.h"
 
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "loop/loop_impl.h"
@@ -11,7 +12,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,6 +74,7 @@ static void close_next(struct loop_discards *discards)
 {
 	struct list *first = discards->waiting.next;
 	struct loop *loop = discards->loop;
+	char why[LIMIT_TEXT_MAX];
 	int r;
 
 	if (discards->closing || list_empty(&discards->waiting) || loop->ending)
@@ -86,7 +87,8 @@ static void close_next(struct loop_discards *discards)
 		return;
 	}
 	log_limited(&loop->no_thread, LOG_LEVEL_WARNING,
-	            "a guest has to wait: no thread to close its descriptors: %s", strerror(-r));
+	            "a guest has to wait: no thread to close its descriptors: %s",
+	            limit_explain_thread(r, why));
 	list_prepend(&discards->waiting, first);
 	discards->closing = NULL;
 	if (!discards->again.op.armed)
@@ -227,7 +229,10 @@ void loop_closed_deinit(struct loop *loop)
 		await_discards(loop);
 	loop->ending = true;
 	loop_cancel(&loop->closed);
-	while (loop->closed.armed && loop_turn(loop, true) == 0)
+	loop_cancel(&loop->asides.told);
+	loop_cancel(&loop->asides.again.op);
+	while ((loop->closed.armed || loop->asides.told.armed || loop->asides.again.op.armed) &&
+	       loop_turn(loop, true) == 0)
 		;
 	/* Else a thread may still write to it: it ends with the process. */
 	if (loop->discards == 0) {

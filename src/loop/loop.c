@@ -86,6 +86,8 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 		return -ENOMEM;
 	loop_scope_init(&loop->scope, loop, NULL);
 	r = loop_closed_init(loop);
+	if (r == 0)
+		r = loop_asides_init(loop);
 	if (r < 0)
 		goto fail_closed;
 	r = io_uring_queue_init_params(config->entries, &loop->ring, &params);
@@ -115,6 +117,7 @@ fail_ring:
 	io_uring_queue_exit(&loop->ring);
 fail_closed:
 	loop_closed_deinit(loop);
+	loop_asides_deinit(loop);
 	free(loop);
 	return r;
 }
@@ -123,7 +126,9 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
+	loop_asides_finish(loop);
 	loop_closed_deinit(loop);
+	loop_asides_deinit(loop);
 	assert(list_empty(&loop->backlog));
 	assert(list_empty(&loop->drainers));
 	assert(list_empty(&loop->short_of));
@@ -161,6 +166,7 @@ static void fill_entry(struct io_uring_sqe *sqe, struct loop_op *op)
 	case IORING_OP_READ:
 	case IORING_OP_WRITE:
 		sqe->off = (uint64_t)-1; /* the file's own position, where it has one */
+		sqe->rw_flags = (int)op->flags;
 		break;
 	case IORING_OP_POLL_ADD:
 		io_uring_prep_poll_add(sqe, op->fd, op->flags);
@@ -288,6 +294,11 @@ void loop_arm_read(struct loop_op *op, int fd, void *buf, size_t len)
 void loop_arm_write(struct loop_op *op, int fd, const void *buf, size_t len)
 {
 	arm(op, IORING_OP_WRITE, fd, buf, len, 0);
+}
+
+void loop_arm_write_nowait(struct loop_op *op, int fd, const void *buf, size_t len)
+{
+	arm(op, IORING_OP_WRITE, fd, buf, len, RWF_NOWAIT);
 }
 
 void loop_arm_recv(struct loop_op *op, int fd, void *buf, size_t len, int flags)

@@ -136,6 +136,9 @@ void loop_op_init(struct loop_op *op, struct loop_scope *scope, loop_op_fn *fn);
 /* The op is unarmed and its scope isn't closing: asserted. Buffers stay until it completes. */
 void loop_arm_read(struct loop_op *op, int fd, void *buf, size_t len);
 void loop_arm_write(struct loop_op *op, int fd, const void *buf, size_t len);
+/* -EAGAIN where it would have to wait: for a disk, say, or because the file system never promises.
+ */
+void loop_arm_write_nowait(struct loop_op *op, int fd, const void *buf, size_t len);
 void loop_arm_recv(struct loop_op *op, int fd, void *buf, size_t len, int flags);
 void loop_arm_recvmsg(struct loop_op *op, int fd, struct msghdr *msg, int flags);
 void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int flags);

@@ -10,6 +10,16 @@
 
 #include <liburing.h>
 
+struct aside_pool;
+
+/* aside.c */
+struct loop_asides {
+	struct aside_pool *pool;
+	struct loop_op told;     /* waits until something is made */
+	struct loop_timer again; /* for a thread, if there can't be one */
+	unsigned int calls;      /* that aren't done */
+};
+
 struct loop {
 	struct io_uring ring;
 	struct list backlog; /* ops that need an entry, to be armed or to be cancelled */
@@ -35,6 +45,7 @@ struct loop {
 	int closed_pipe[2]; /* in which threads give back what they have closed */
 	bool ending;
 	bool stopping;
+	struct loop_asides asides;
 };
 
 /* discard.c */
@@ -42,6 +53,15 @@ struct loop {
 /* Returns 0 or -errno. The end waits, not for long, until what was discarded is closed. */
 int loop_closed_init(struct loop *loop);
 void loop_closed_deinit(struct loop *loop);
+
+/* aside.c */
+
+/* Returns 0 or -errno; to be followed by the end in any case. */
+int loop_asides_init(struct loop *loop);
+/* Waits for what isn't done, not for long. */
+void loop_asides_finish(struct loop *loop);
+/* When nothing is in flight any more. Threads whose calls hang stay. */
+void loop_asides_deinit(struct loop *loop);
 
 /* loop_tasks.c */
 

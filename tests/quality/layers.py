@@ -55,6 +55,7 @@ ROOMS = [
     ("guest_slots", "guest"),
     ("guest_state", "guest"),
     ("guest", "guest"),
+    ("process/", "process"),
     ("daemon_control", "daemon"),
     ("daemon", "daemon"),
     ("main", "main"),
@@ -81,8 +82,10 @@ MAY = {
     "guest_port": {"base", "config", "loop", "backend.h", "backends"},
     "guest": {"base", "config", "loop", "wire", "request", "session", "channel", "console",
               "gmem", "virtq", "backend.h", "backends", "guest_port"},
-    "daemon": {"base", "config", "control", "control text", "guest", "guest_port", "loop"},
-    "main": {"base", "config", "daemon", "options"},
+    "process": {"base"},
+    "daemon": {"base", "config", "control", "control text", "guest", "guest_port", "loop",
+               "backends", "process"},
+    "main": {"base", "config", "daemon", "options", "process"},
 }
 
 PURE = {"wire", "gmem", "virtq", "request", "session", "console", "backend.h", "control text",

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct capture {
@@ -246,6 +248,65 @@ TEST(one_source_does_not_silence_another)
 	assert_non_null(strstr(c.text, "unlimited"));
 }
 
+/* A process of its own: log_open() is for good. Its lines end with the exit status 0. */
+static void log_much_to(int fd)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		alarm(20);
+		dup2(fd, STDERR_FILENO);
+		log_open();
+		for (unsigned int i = 0; i < 5000; i++)
+			log_error("line %u", i);
+		log_close();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+TEST(what_nobody_reads_is_not_waited_for)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave, ends[2];
+	char name[64];
+
+	assert_int_equal(unlockpt(master), 0);
+	assert_int_equal(ptsname_r(master, name, sizeof(name)), 0);
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	log_much_to(slave);
+	/* Others who have it open can wait as before. */
+	assert_false(fcntl(slave, F_GETFL) & O_NONBLOCK);
+	close(slave);
+	close(master);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	log_much_to(ends[1]);
+	assert_false(fcntl(ends[1], F_GETFL) & O_NONBLOCK);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	log_much_to(ends[1]);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+TEST(a_file_is_written_by_a_thread)
+{
+	char name[] = "/tmp/log.XXXXXX", text[64];
+	int fd = mkstemp(name);
+	FILE *file;
+
+	log_much_to(fd);
+	close(fd);
+	file = fopen(name, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "vhost-user-console: error: line 0\n");
+	fclose(file);
+	unlink(name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +320,8 @@ int main(void)
 	    UNIT(a_source_may_say_a_burst_and_then_is_silent),
 	    UNIT(what_was_suppressed_is_told_with_the_next_line),
 	    UNIT(one_source_does_not_silence_another),
+	    UNIT(what_nobody_reads_is_not_waited_for),
+	    UNIT(a_file_is_written_by_a_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

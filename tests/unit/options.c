@@ -238,6 +238,8 @@ TEST(paths_of_guests_have_their_numbers)
 	    {"-s /s -b uds --uds-path=/u --log-file=/a%i/b.log", "/u1", "/a1/b.log"},
 	    {"-s /s -b uds --uds-path=/u --log-file=/a%i%i", "/u1", "/a1%i"},
 	    {"-s /s -b uds --uds-path=/u --log-file=/100%", "/u1", "/100%1"},
+	    {"-s /s -b uds --uds-path=/u --log-file=/dev/tty%i", "/u1", "/dev/tty1"},
+	    {"-s /s -b uds --uds-path=/u --log-file=/dev/shm/l", "/u1", "/dev/shm/l1"},
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -339,7 +341,10 @@ static const struct {
     {"-s /s -b pty", P "--pty: is required with --backend=pty; it takes a path\n"},
     {"-s /s --pty=", P "--pty=: takes a path\n"},
     {"-s /s --uds-path=", P "--uds-path=: takes a path\n"},
-    {"-s /s --log-file=", P "--log-file=: takes a path\n"},
+    {"-s /s --log-file=/dev/fd/7",
+     P "--log-file=/dev/fd/7: takes a path; of this process's descriptors only 1 and 2\n"},
+    {"-s /s --log-file=",
+     P "--log-file=: takes a path; of this process's descriptors only 1 and 2\n"},
     {"-s /s --tcp-protocol=ssh", P "--tcp-protocol=ssh: takes raw or telnet\n"},
     {"-s /s --telnet-break=x", P "--telnet-break=x: takes ignore or sysrq\n"},
     {"-s /s --escape-key=^[", P "--escape-key=^[: takes ^ and a character of @A-Z\\]^_, or none\n"},

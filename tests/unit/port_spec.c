@@ -224,7 +224,7 @@ TEST(wrong_values_are_told_in_one_line)
 	     "tcp-port=65533: takes a port that leaves room up to 65535 for guest 3"},
 	    {"tcp-protocol=ssh", "tcp-protocol=ssh: takes raw or telnet"},
 	    {"uds-path=", "uds-path=: takes a path"},
-	    {"log-file=", "log-file=: takes a path"},
+	    {"log-file=", "log-file=: takes a path; of this process's descriptors only 1 and 2"},
 	    {"type=data,tail=some", "tail=some: takes drop or keep"},
 	    {"backend=network,tail=keep",
 	     "tail: is of no use with type=console: all clients get the same"},

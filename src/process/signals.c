@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "process/signals.h"
+
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+static const int requests[] = {
+    SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH, SIGXCPU,
+};
+
+static const int strays[] = {
+    SIGUSR1, SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF,
+    SIGIO,   SIGPWR,  SIGSTKFLT, SIGTTIN, /* a terminal isn't read from the background */
+};
+
+/* SIGTTOU: the log's terminal is written to also from the background. */
+static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
+
+static const int fatal[] = {
+    SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
+};
+
+/* For a handler when there is no more stack. */
+static char handler_stack[16 * 1024];
+
+static void on_fatal(int signal)
+{
+	char text[64] = "SIG";
+	const char *name = sigabbrev_np(signal);
+
+	/* Only what a handler may call. */
+	strcat(text, name ? name : "?");
+	strcat(text, signal == SIGQUIT ? ": ending at once" : ": a fault of this program");
+	log_last_words(text);
+	/* The handler is gone (SA_RESETHAND): the signal does now what it does. */
+	raise(signal);
+}
+
+void signals_guard(void)
+{
+	stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof(handler_stack)};
+	struct sigaction action = {
+	    .sa_handler = on_fatal,
+	    .sa_flags = (int)(SA_RESETHAND | SA_ONSTACK),
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigaltstack(&stack, NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(fatal); i++) {
+		struct sigaction there;
+
+		/* Handlers that are there, a sanitizer's say, stay. */
+		if (sigaction(fatal[i], NULL, &there) == 0 && there.sa_handler == SIG_DFL)
+			sigaction(fatal[i], &action, NULL);
+	}
+}
+
+int signals_take(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	for (unsigned int i = 0; i < ARRAY_SIZE(requests); i++)
+		sigaddset(&set, requests[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(strays); i++)
+		sigaddset(&set, strays[i]);
+	for (int i = SIGRTMIN; i <= SIGRTMAX; i++)
+		sigaddset(&set, i);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool signals_is_stray(unsigned int signal)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(strays); i++) {
+		if ((int)signal == strays[i])
+			return true;
+	}
+	return (int)signal >= SIGRTMIN && (int)signal <= SIGRTMAX;
+}
+
+const char *signals_name(unsigned int signal)
+{
+	static char text[32];
+	const char *name = sigabbrev_np((int)signal);
+
+	if (name)
+		snprintf(text, sizeof(text), "SIG%s", name);
+	else
+		snprintf(text, sizeof(text), "signal %u", signal);
+	return text;
+}
