@@ -38,4 +38,4 @@ def window(case):
     wait('the daemon ends', lambda: not exists(pid))
 
 
-run(window, seconds=560)
+run(window)
