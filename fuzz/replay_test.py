@@ -7,6 +7,7 @@ turn. Takes the program's path; as `replay_test.py SOCKET FAULT` it is that back
 import array
 import json
 import os
+import shlex
 import signal
 import socket
 import struct
@@ -169,7 +170,7 @@ def backend(path, fault, once):
 def outcome(replay, folder, fault, fresh, hangs):
     # Whoever hangs is waited for in vain.
     deadline = 3000 if hangs else 120000
-    command = f'{sys.executable} -B {os.path.abspath(__file__)} {{socket}} {fault} {fresh}'
+    command = f'{sys.executable} -B {shlex.quote(os.path.abspath(__file__))} {{socket}} {fault} {fresh}'
     done = subprocess.run([replay, '--json', f'--deadline={deadline}', f'--spawn={command}', *fresh.split(),
                            '--log=' + os.path.join(folder, 'log'),
                            os.path.join(folder, 'conversation.txt')],

@@ -16,7 +16,7 @@ BASE = ROOT / 'build/guest/debian12/initramfs.img'
 
 def kernel61(case):
     pack = case.dir / 'tests.img'
-    run_program([ROOT / 'scripts/guest', 'pack', pack, LIST], check=True)
+    run_program([ROOT / 'scripts/pack', pack, LIST], check=True)
     initrd = case.dir / 'initramfs.img'
     initrd.write_bytes(BASE.read_bytes() + pack.read_bytes())
 
@@ -36,12 +36,15 @@ def kernel61(case):
     verdict = re.search(r'^packed: (\d+) failed of (\d+)\r?$', output, re.MULTILINE)
     if not verdict:
         raise Failure('no verdict from the guest')
-    print(f'{verdict[2]} test programs ran on {release.decode().strip()}')
+    times = re.findall(r'^packed: .*/(\S+): exit status \d+, (\d+) s', output, re.MULTILINE)
+    slowest = sorted(times, key=lambda time: -int(time[1]))[:8]
+    print(f'{verdict[2]} test programs ran on {release.decode().strip()}; the slowest: '
+          + ', '.join(f'{name} {seconds} s' for name, seconds in slowest))
     for line in re.findall(r'^.*(?:ERROR  |FAILED  |LINE  ).*$', output, re.MULTILINE):
         print(line)
-    failed = re.findall(r'^packed: (\S+): exit status ([1-9]\d*)', output, re.MULTILINE)
+    failed = re.findall(r'^packed: (.+): exit status ([1-9]\d*)', output, re.MULTILINE)
     check(int(verdict[1]) == 0 and not failed, f'failed in the guest: {failed}')
-    listed = sum(os.access(line, os.X_OK) for line in LIST.read_text().split())
+    listed = sum(os.access(line, os.X_OK) for line in LIST.read_text().splitlines())
     check(int(verdict[2]) == listed > 0, f'{verdict[2]} of {listed} programs ran')
 
 

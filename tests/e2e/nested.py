@@ -5,6 +5,7 @@ escape key's commands, and the terminal as it was before on every way out."""
 
 import os
 import pathlib
+import shlex
 import signal
 
 from harness import DAEMON, check, check_equal, exists, listening, process_state
@@ -26,7 +27,7 @@ class Terminal:
 
     def start(self):
         """Types the command; returns the daemon's pid."""
-        self.tmux.type(f'{DAEMON} --socket-path={self.path}', 'Enter')
+        self.tmux.type(f'{shlex.quote(DAEMON)} --socket-path={self.path}', 'Enter')
         option = f'--socket-path={self.path}'
         pid, = wait('the daemon runs', lambda: processes_with(option))
         wait('the daemon listens', lambda: self.sockets[0] in listening(pid))

@@ -6,6 +6,7 @@ the same way. Takes the folder of the tools from VHOST_USER_TOOLS."""
 
 import os
 import pathlib
+import shlex
 import types
 
 from harness import DAEMON, Process, check, check_equal, listening, patience, run, run_program, wait
@@ -40,7 +41,7 @@ def record(case):
         check(any(line.startswith(start) for line in lines), f'no line {start}…')
     tool('vhost-user-conversation', 'check', recorded)
     played = tool('vhost-user-replay', '--append=0', f'--deadline={patience() * 1000:.0f}',
-                  f'--spawn={DAEMON} -s {{socket}} -b null',
+                  f'--spawn={shlex.quote(DAEMON)} -s {{socket}} -b null',
                   recorded)
     check('as expected' in played.splitlines()[0], f'the replay says {played}')
 

@@ -4,6 +4,7 @@
 and out of it, each way leaving nothing behind."""
 
 import os
+import shlex
 
 from harness import ROOT, check, check_equal, processes_with, run, wait
 
@@ -11,7 +12,7 @@ from harness import ROOT, check, check_equal, processes_with, run, wait
 def start(case, tmux, shown):
     temp = case.dir / f'try{shown}'
     temp.mkdir()
-    tmux.type(f'TMPDIR={temp} {ROOT}/try; echo "try ended with $?"', 'Enter')
+    tmux.type(f'TMPDIR={temp} {shlex.quote(str(ROOT))}/try; echo "try ended with $?"', 'Enter')
     tmux.expect(r'guest login: ', count=shown)
     prompts = tmux.screen().count('guest# ')
     tmux.type('root', 'Enter')

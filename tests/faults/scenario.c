@@ -88,7 +88,7 @@ static void start(const char *program)
 	char command[1024], frontends[128];
 
 	snprintf(command, sizeof(command),
-	         "%s -s {socket} -b network --log-level=debug --control-socket=%s/control "
+	         "'%s' -s {socket} -b network --log-level=debug --control-socket=%s/control "
 	         "--history=16384 --max-ports=6 --port name=raw,tcp-port=%u,log-file=%s/log%%i "
 	         "--port name=tel,tcp-port=%u,tcp-protocol=telnet,access=watch "
 	         "--port name=dat,type=data,uds-path=%s/dat --port name=tty,pty=%s/tty",

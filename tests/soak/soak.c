@@ -193,7 +193,7 @@ static void start_daemon(const char *program)
 	snprintf(sockets, sizeof(sockets), "%s/fe", s.place.folder);
 	snprintf(log, sizeof(log), "%s/stderr", s.place.folder);
 	snprintf(command, sizeof(command),
-	         "%s -s {socket} -c %u -b network --history=16384 --port name=raw,tcp-port=%u "
+	         "'%s' -s {socket} -c %u -b network --history=16384 --port name=raw,tcp-port=%u "
 	         "--port name=tel,tcp-port=%u,tcp-protocol=telnet "
 	         "--port name=dat,type=data,uds-path=%s/dat",
 	         program, s.guests, s.place.raw_port, s.place.telnet_port, s.place.folder);
