@@ -147,7 +147,8 @@ def check_bulk(case, daemon, console, kernel, size):
     begin = time.monotonic()
     try:
         received = console.run(f'exec 3<>{DEVICE}; echo go >&3; dd if=/tmp/big bs=32k >&3 2>/dev/null & '
-                               f'head -c {size} <&3 | md5sum; wait; exec 3>&-')
+                               f'head -c {size} <&3 | md5sum; wait; exec 3>&-',
+                               progress=lambda: client.log.stat().st_size)
     finally:
         ended.set()
         thread.join()

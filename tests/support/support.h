@@ -27,9 +27,9 @@ uint64_t support_now_ms(void);
 
 /*
  * How long anything is waited for before support_die(): 120,000 ms, or the environment's
- * SUPPORT_DEADLINE_MS, or what was set (0: none was). No test passes by it, it only ends what hangs:
- * what is waited for comes within a hundredth of it on a quiet machine, so that a slow or busy one
- * does no harm. An emulated one needs more.
+ * SUPPORT_DEADLINE_MS, or what was set (0: none was). No test passes by it, it only ends what
+ * hangs: what is waited for comes within a hundredth of it on a quiet machine, so that a slow or
+ * busy one does no harm. An emulated one needs more.
  */
 uint64_t support_deadline_ms(void);
 void support_set_deadline_ms(uint64_t milliseconds);
