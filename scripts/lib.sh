@@ -52,3 +52,9 @@ debian_mirror() {
         'Origin: Debian' 'Label: Debian' 2>/dev/null | head -n 1) || true
     printf '%s\n' "${uri:-http://deb.debian.org/debian}"
 }
+
+# A folder as a cpio archive, owned by root, the same for the same content.
+archive() {
+    (cd "$1" && find . -print0 | LC_ALL=C sort -z |
+        cpio --null --create --format=newc --owner=+0:+0 --reproducible --quiet)
+}

@@ -39,6 +39,9 @@ def main():
             if not data or len(data) > to_receive:
                 sys.exit(f'{len(data)} bytes, where {to_receive} were missing')
             received.update(data)
+            # For who waits: how far it has come.
+            if to_receive >> 20 != (to_receive - len(data)) >> 20:
+                print('.', end='', file=sys.stderr, flush=True)
             to_receive -= len(data)
     print(sent.hexdigest(), received.hexdigest(), flush=True)
     sys.stdin.read()

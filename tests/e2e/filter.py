@@ -5,7 +5,7 @@ the input, its output's end ends it with 0; /dev/null, files and pipes do."""
 
 import subprocess
 
-from harness import BOOT_SECONDS, Pipe, check, check_equal, run, wait
+from harness import Pipe, check, check_equal, run, wait
 
 
 def pipes(case):
@@ -34,7 +34,7 @@ def nothing_in(case):
                          stdout=subprocess.PIPE)
     console = Pipe(case, 'null', None, daemon.child.stdout)
     case.guest(daemon)
-    console.expect(rb'guest login: ', BOOT_SECONDS)
+    console.expect(rb'guest login: ')
     daemon.stop()
     console.wait_end()
 
@@ -46,8 +46,7 @@ def files(case):
     with open(typed, 'rb') as source, open(shown, 'wb') as sink:
         daemon = case.daemon(backend='nested', name='files', stdin=source, stdout=sink)
     case.guest(daemon)
-    wait('the login prompt in the file', lambda: b'guest login: ' in shown.read_bytes(),
-         BOOT_SECONDS)
+    wait('the login prompt in the file', lambda: b'guest login: ' in shown.read_bytes())
     check(daemon.running(), 'ended with its input, a file')
     daemon.stop()
 

@@ -1,21 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """What the end-to-end tests stand on: the daemon, QEMU with a Linux guest, the
-clients, a terminal; each with deadlines, and all of it gone at the end.
+clients, a terminal; and all of it gone at the end.
 
 A test is one file with one function, run by `run`. It gets a Case, through
 which everything it starts is started, so that whatever happens nothing is left
 behind: every process is ended by its own pid, dies with the test if the test is
-killed, and the temporary folder goes. Waiting is always for a condition, with a
-deadline. When a test fails, the ends of all logs are printed.
+killed, and the temporary folder goes. When a test fails, the ends of all logs
+are printed.
+
+No test decides anything by the clock, for it runs beside others and on slow
+machines. For those who write one:
+
+1. Wait for what happens: `wait(what, condition)`, `stream.expect(pattern)`,
+   `stream.run(command)`, `tmux.expect(pattern)`, `process.wait(what)`. None takes
+   a number of seconds: each fails once nothing has happened for `patience()`
+   seconds, which grow with this machine's slowness. Bytes that come are progress.
+2. Where something long is waited for that shows its progress elsewhere, say so:
+   `wait(what, condition, progress=lambda: path.stat().st_size)`.
+3. Never sleep to let something happen. What must not happen is looked for at the
+   end, after something that would have come behind it.
+4. A program that is run to its end: `run_program`, never subprocess's `timeout`.
+   A socket's timeout is `patience()`.
+5. Keys: wait for what the last ones did before the next ones. Typing is not
+   repeated, unless a key too many does no harm.
+6. The guest's shell asks the terminal for its cursor's place at each prompt, and
+   the answer is typed like any key: before keys that mean something together
+   (an escape key and its command), `tmux.park()`; before a program in the guest
+   that takes each byte, `tmux.guest_takes(count, number)`.
+7. Before ^C: what it is to end must have put something out by itself (`tmux.sleep()`).
+8. Patterns match what a command prints, not the echo of what was typed:
+   `echo done $((40 + 2))` and `done 42`.
+9. What takes how long in the guest and here has no order: a loop in the guest
+   ends when the test says so, not after some number of turns.
+10. Upper bounds of time are no test's affair; lower ones may be ("not before"), and
+   what is compared with another measurement of the same machine.
+11. tests/quality/waits.py finds what breaks these rules.
 
 Exit status: 0 passed, 1 failed, 77 skipped (with a line `SKIP: name: why`).
 
 Environment: VHOST_USER_CONSOLE is the daemon under test (else the release
-preset's); E2E_KEEP=1 keeps the temporary folder.
+preset's); E2E_KEEP=1 keeps the temporary folder; E2E_PATIENCE is the patience in
+seconds, for whoever writes a test and doesn't want to wait for its failures.
 """
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
 import pathlib
@@ -39,10 +69,13 @@ QEMU = GUESTS / 'qemu-system-x86_64'
 
 PROMPT = rb'guest# '
 DEVICE = 'vhost-user-test-device-pci,chardev=con0,virtio-id=3,num_vqs={},config_size=12'
-# A guest under TCG, beside another one, on a loaded machine.
-BOOT_SECONDS = 120
-# What a program does at once, on a loaded machine.
-SOON = 20
+# So long nothing at all may happen on a machine like the one where this was written, with nothing
+# beside: ten times the longest silence of all tests there.
+PATIENCE_SECONDS = 120
+# What the loop of `slowness` takes there.
+LOOP_SECONDS = 0.032
+# A whole test, whatever progress it makes: the longest takes a tenth of it there.
+TEST_SECONDS = 800
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
@@ -82,16 +115,64 @@ def short(value):
     return text if len(text) < 600 else text[:300] + ' … ' + text[-300:]
 
 
-def wait(what, condition, seconds=SOON):
-    """Returns the condition's first true value; fails after the deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
+def measure_slowness():
+    """How many times as long as there everything takes here, with what else runs
+    now. At least 1, and at most 10: by then all takes long enough."""
+    begin = time.monotonic()
+    for _ in range(1_000_000):
+        pass
+    return min(max((time.monotonic() - begin) / LOOP_SECONDS, 1), 10)
+
+
+# Measured at the start of a test, which fits most of them.
+slowness = functools.lru_cache(maxsize=None)(measure_slowness)
+
+
+def patience():
+    """The seconds without any progress after which a wait is in vain."""
+    return float(os.environ.get('E2E_PATIENCE') or PATIENCE_SECONDS * slowness())
+
+
+class Silence:
+    """How long there has been no progress."""
+
+    longest = (0, 'nothing')
+
+    def __init__(self, what):
+        self.what = what
+        self.progress = None
+        self.since = time.monotonic()
+
+    def too_long(self, progress):
+        """To be asked often, with anything that changes as long as there is progress."""
+        seconds = time.monotonic() - self.since
+        Silence.longest = max(Silence.longest, (seconds, self.what))
+        if progress != self.progress:
+            self.progress = progress
+            self.since = time.monotonic()
+            return False
+        # What else runs may have become more since the test began.
+        return seconds > patience() and (
+            'E2E_PATIENCE' in os.environ or seconds > PATIENCE_SECONDS * measure_slowness())
+
+
+def wait(what, condition, progress=lambda: None):
+    """Returns the condition's first true value; fails when for too long it has none
+    and there is no progress either."""
+    silence = Silence(what)
+    for number in itertools.count(1):
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise Failure(f'not within {seconds} s: {what}')
-        time.sleep(0.02)
+        if silence.too_long(progress()):
+            raise Failure(f'in vain, with {patience():.0f} s of silence: {what}')
+        # Soon, and not so often later on: looking takes time from what is waited for.
+        time.sleep(min(0.01 * number, 0.3))
+
+
+def run_program(arguments, **options):
+    """subprocess.run for a program that ends by itself."""
+    return subprocess.run([str(a) for a in arguments], timeout=patience(), **options)
 
 
 def exists(pid):
@@ -170,12 +251,10 @@ class Process:
         self.child.kill()
         self.child.wait()
 
-    def wait(self, what, seconds=SOON):
-        """Returns its exit status."""
-        try:
-            return self.child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise Failure(f'{self.name} still runs after {seconds} s: {what}') from None
+    def wait(self, what, progress=lambda: None):
+        """Waits for its end; returns its exit status."""
+        wait(f'{self.name} ends {what}', lambda: not self.running(), progress)
+        return self.child.returncode
 
 
 class Daemon(Process):
@@ -209,22 +288,22 @@ class Daemon(Process):
         maps = pathlib.Path(f'/proc/{self.pid}/maps').read_text().splitlines()
         return files, sum(line.split()[1].endswith('s') for line in maps)
 
-    def wait_resources(self, wanted, what, seconds=SOON):
+    def wait_resources(self, wanted, what):
         try:
-            wait(what, lambda: self.resources() == wanted, seconds)
+            wait(what, lambda: self.resources() == wanted, self.resources)
         except Failure:
             links = [os.readlink(f'/proc/{self.pid}/fd/{fd}')
                      for fd in os.listdir(f'/proc/{self.pid}/fd')]
             raise Failure(f'{what}: (open files, shared mappings) are {self.resources()}, '
                           f'wanted {wanted}; open: {sorted(links)}') from None
 
-    def stop(self, number=signal.SIGTERM, seconds=5):
-        """Ends it as a service manager would: promptly, with 0, sockets gone."""
+    def stop(self, number=signal.SIGTERM):
+        """Ends it as a service manager would: with 0, sockets gone."""
         self.signal(number)
-        self.check_end(f'after {signal.Signals(number).name}', seconds)
+        self.check_end(f'after {signal.Signals(number).name}')
 
-    def check_end(self, what, seconds=SOON):
-        check_equal(self.wait(what, seconds), 0, f'{self.name}\'s exit status {what}')
+    def check_end(self, what):
+        check_equal(self.wait(what), 0, f'{self.name}\'s exit status {what}')
         for path in self.sockets:
             check(not os.path.lexists(path), f'{path} still there {what}')
 
@@ -250,7 +329,8 @@ class Guest(Process):
             '-serial', f'file:{self.serial}',
             '-kernel', GUESTS / kernel / 'vmlinuz',
             '-initrd', initrd or GUESTS / kernel / 'initramfs.img',
-            '-append', append])
+            # Without it a kernel may take a busy machine's late timer for none at all.
+            '-append', f'{append} no_timer_check'])
 
 
 class Stream:
@@ -300,57 +380,64 @@ class Stream:
                 if self.ended:
                     return
 
-    def expect(self, pattern, seconds=SOON):
-        """Waits for the pattern after the cursor; moves the cursor behind it."""
-        regex = re.compile(pattern, re.DOTALL)
-        deadline = time.monotonic() + seconds
-        start = self.cursor
+    def _await(self, what, condition, progress=lambda: None):
+        """Waits for the condition's first true value as long as something comes, or
+        there is progress elsewhere."""
+        silence = Silence(f'{self.name}: {what}')
         with self.changed:
             while True:
-                match = regex.search(self.data, start)
-                if match:
-                    self.cursor = match.end()
-                    # A match holds on to the bytearray, which then can't grow.
-                    return [match.group(i) for i in range(regex.groups + 1)]
-                # No pattern of ours is longer than this; don't search again and
-                # again in what is long since read.
-                start = max(self.cursor, len(self.data) - 4096)
-                left = deadline - time.monotonic()
-                if self.ended or left <= 0:
-                    raise Failure(f'{self.name}: {"ended" if self.ended else f"{seconds} s"} '
-                                  f'without {pattern!r}; last: {bytes(self.data[-300:])!r}')
-                self.changed.wait(left)
+                value = condition()
+                if value:
+                    return value
+                if self.ended or silence.too_long((len(self.data), progress())):
+                    why = 'ended' if self.ended else f'{patience():.0f} s of silence'
+                    raise Failure(f'{self.name}: {why} without {what}; {len(self.data)} bytes, '
+                                  f'last: {bytes(self.data[-300:])!r}')
+                self.changed.wait(1)
 
-    def wait_data(self, size, seconds=SOON):
+    def expect(self, pattern, progress=lambda: None):
+        """Waits for the pattern after the cursor; moves the cursor behind it."""
+        regex = re.compile(pattern, re.DOTALL)
+        start = self.cursor
+
+        def found():
+            nonlocal start
+            match = regex.search(self.data, start)
+            # No pattern of ours is longer than this; don't search again and
+            # again in what is long since read.
+            start = max(self.cursor, len(self.data) - 4096)
+            if not match:
+                return None
+            self.cursor = match.end()
+            # A match holds on to the bytearray, which then can't grow.
+            return [match.group(i) for i in range(regex.groups + 1)]
+        return self._await(repr(pattern), found, progress)
+
+    def wait_data(self, size):
         """Waits until that many bytes have come in all."""
-        with self.changed:
-            if not self.changed.wait_for(lambda: len(self.data) >= size or self.ended, seconds) \
-                    or len(self.data) < size:
-                raise Failure(f'{self.name}: {len(self.data)} bytes, not {size}, in {seconds} s')
+        self._await(f'{size} bytes', lambda: len(self.data) >= size)
 
-    def wait_end(self, seconds=SOON):
-        with self.changed:
-            if not self.changed.wait_for(lambda: self.ended, seconds):
-                raise Failure(f'{self.name}: not ended within {seconds} s')
+    def wait_end(self):
+        self._await('an end', lambda: self.ended)
 
     # The guest's shell.
-    def login(self, seconds=BOOT_SECONDS):
+    def login(self):
         """From power-on or a running getty to a shell's prompt."""
-        self.expect(rb'guest login: ', seconds)
+        self.expect(rb'guest login: ')
         self.send(b'root\r')
-        self.expect(PROMPT, BOOT_SECONDS)
+        self.expect(PROMPT)
         # The kernel's own messages would stand in the middle of a command's output.
         check_equal(self.run('dmesg -n 1'), b'', 'output of dmesg -n 1')
 
-    def run(self, command, seconds=60, status=0):
+    def run(self, command, status=0, progress=lambda: None):
         """Runs the command in the guest's shell; returns its output as the
         terminal shows it. The shell prints the status, so that neither mark
         matches the echo of what is typed."""
         number = next(self.commands)
         self.send(f'echo B{number}=$?;{command};echo E{number}=$?\r'.encode())
-        self.expect(rb'\bB%d=\d+\r\n' % number, seconds)
+        self.expect(rb'\bB%d=\d+\r\n' % number)
         start = self.cursor
-        mark, got = self.expect(rb'\bE%d=(\d+)\r\n' % number, seconds)
+        mark, got = self.expect(rb'\bE%d=(\d+)\r\n' % number, progress)
         output = bytes(self.data[start:self.cursor - len(mark)])
         self.expect(PROMPT)
         check_equal(int(got), status, f'exit status of {command!r} in the guest '
@@ -369,11 +456,15 @@ class Client(Stream):
         case.cleanup.callback(self.close)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        # A send that the daemon holds back for ever must fail, not hang.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 120, 0))
+        self.limit_sends()
         self.socket.connect(('127.0.0.1', daemon.port + index))
         if reading:
             self.start_reading()
+
+    def limit_sends(self):
+        """A send that the daemon holds back for ever must fail, not hang."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                               struct.pack('ll', int(patience()), 0))
 
     def send(self, data):
         self.socket.sendall(data)
@@ -421,6 +512,7 @@ class Tmux:
         if not shutil.which('tmux'):
             raise Skip('no tmux')
         self.socket = case.dir / 'tmux'
+        self.parked = 0
         environment = dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm', SHELL='/bin/sh', PS1='$ ')
         environment.pop('TMUX', None)
         self.environment = environment
@@ -434,8 +526,8 @@ class Tmux:
         self.expect(r'^\$ ')
 
     def command(self, *arguments):
-        return subprocess.run(['tmux', '-S', self.socket, *arguments], env=self.environment,
-                              check=True, timeout=SOON, stdout=subprocess.PIPE, text=True).stdout
+        return run_program(['tmux', '-S', self.socket, *arguments], env=self.environment,
+                           check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def type(self, text, *keys):
         """Types the text as it is, then keys by tmux's names (`C-c`, `Enter`)."""
@@ -448,16 +540,56 @@ class Tmux:
         """All that the terminal showed and shows, without lines' trailing blanks."""
         return self.command('capture-pane', '-p', '-J', '-S', '-')
 
-    def expect(self, pattern, count=1, seconds=SOON):
+    def expect(self, pattern, count=1):
         """Waits until the screen has the pattern that many times in all."""
         regex = re.compile(pattern, re.MULTILINE)
-        wait(f'{count} × {pattern!r} on the screen',
-             lambda: len(regex.findall(self.screen())) >= count, seconds)
+        shown = ''
+
+        def found():
+            nonlocal shown
+            shown = self.screen()
+            return len(regex.findall(shown)) >= count
+        wait(f'{count} × {pattern!r} on the screen', found, lambda: shown)
 
     def settings(self):
         """The terminal's settings, as `stty -g` prints them."""
-        return subprocess.run(['stty', '-F', self.tty, '-g'], check=True, timeout=SOON,
-                              stdout=subprocess.PIPE, text=True).stdout.strip()
+        return run_program(['stty', '-F', self.tty, '-g'], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    # The guest's shell asks the terminal for its cursor's place whenever it has
+    # shown a prompt. The terminal answers when it has read that, so anything the
+    # shell shows after its prompt, seen on the screen, means that the answer was
+    # typed before all that is typed from then on.
+    def park(self):
+        """From the guest's prompt into a cat, which asks the terminal nothing, with
+        all earlier answers read: what is typed next comes as it is."""
+        self.parked += 1
+        self.type(f'echo park $(({self.parked} + 500)); cat', 'Enter')
+        self.expect(rf'^park {self.parked + 500}$')
+        self.type(f'parked {self.parked}', 'Enter')
+        self.expect(rf'parked {self.parked}$', count=2)
+
+    def sleep(self):
+        """At the guest's prompt: a program that ^C ends, once it would. The shell's
+        echo of a command comes before the command has the terminal, and a ^C in
+        between ends nothing."""
+        self.parked += 1
+        self.type(f"sh -c 'echo sleep $(({self.parked} + 500)); sleep 100000'", 'Enter')
+        self.expect(rf'^sleep {self.parked + 500}$')
+
+    def unpark(self):
+        """Back to the guest's prompt."""
+        self.type('', 'C-c')
+        self.expect(rf'parked {self.parked}\n(.*\n)*?.*\^C\n?(.*\n)*?guest# ')
+
+    def guest_takes(self, count, number):
+        """At the guest's prompt: shows the next `count` bytes as `od -An -tx1` does."""
+        self.type(f'echo ask $(({number} + 1)); read x; stty raw -echo; echo raw $(({number} + 2)); '
+                  f'head -c {count} | od -An -tx1; stty sane', 'Enter')
+        self.expect(rf'^ask {number + 1}$')
+        # With the answer in the line that is thrown away.
+        self.type('', 'Enter')
+        self.expect(rf'^\s*raw {number + 2}$')
 
 
 class Case:
@@ -539,9 +671,10 @@ class Case:
                 print(screen.screen(), file=sys.stderr)
 
 
-def run(test, seconds=240):
-    """Runs the test and exits. The seconds are the whole test's deadline."""
+def run(test):
+    """Runs the test and exits."""
     name = pathlib.Path(sys.argv[0]).stem
+    seconds = int(TEST_SECONDS * min(slowness(), 4))
 
     def too_long(_signal, _frame):
         raise Failure(f'not finished within {seconds} s')
@@ -558,6 +691,7 @@ def run(test, seconds=240):
             test(case)
             case.finish()
             status = 0
+            print('longest silence: %.1f s (%s)' % Silence.longest)
         except Skip as skip:
             print(f'SKIP: {name}: {skip}')
             status = 77

@@ -13,7 +13,7 @@ def lines(case):
     case.guest(daemon)
     client.login()
     # By way of a file: seq itself writes a terminal line by line.
-    output = client.run(f'seq 1 {LINES} >/tmp/lines; cat /tmp/lines', seconds=150)
+    output = client.run(f'seq 1 {LINES} >/tmp/lines; cat /tmp/lines')
     check_same_bytes(output, b''.join(b'%d\r\n' % i for i in range(1, LINES + 1)), 'the lines')
 
 

@@ -12,7 +12,6 @@ from harness import DAEMON, Skip, check, run, wait
 GUESTS = 20
 CLIENTS = 60  # of each guest
 STAYING = 15  # every so manyth stays: between them are holes
-SECONDS = 30
 
 
 def heap_kib(daemon):
@@ -50,7 +49,7 @@ def memory(case):
     stay = len(clients) // STAYING
     daemon.wait_resources((files + stay, daemon.resources()[1]), 'most have gone')
     wait('their memory goes back', lambda: heap_kib(daemon) < before + (most - before) / 3,
-         SECONDS)
+         lambda: heap_kib(daemon))
 
 
 run(memory)

@@ -5,9 +5,10 @@ escape key's commands, and the terminal as it was before on every way out."""
 
 import os
 import pathlib
+import shlex
 import signal
 
-from harness import BOOT_SECONDS, DAEMON, check, check_equal, exists, listening, process_state
+from harness import DAEMON, check, check_equal, exists, listening, process_state
 from harness import processes_with, run, wait
 
 NONBLOCK = 0o4000
@@ -26,7 +27,7 @@ class Terminal:
 
     def start(self):
         """Types the command; returns the daemon's pid."""
-        self.tmux.type(f'{DAEMON} --socket-path={self.path}', 'Enter')
+        self.tmux.type(f'{shlex.quote(DAEMON)} --socket-path={self.path}', 'Enter')
         option = f'--socket-path={self.path}'
         pid, = wait('the daemon runs', lambda: processes_with(option))
         wait('the daemon listens', lambda: self.sockets[0] in listening(pid))
@@ -64,28 +65,22 @@ def nested(case):
     flags = int(info.split('flags:')[1].split()[0], 8)
     check(not flags & NONBLOCK, 'the terminal\'s open file was set non-blocking')
     guest = case.guest(terminal)
-    tmux.expect(r'guest login: ', seconds=BOOT_SECONDS)
+    tmux.expect(r'guest login: ')
     tmux.type('root', 'Enter')
     tmux.expect(r'^guest# ')
-    tmux.type('echo $((40 + 2)); sleep 1000', 'Enter')
-    tmux.expect(r'^42$')
-    tmux.expect(r'sleep 1000$')
+    tmux.sleep()
     tmux.type('', 'C-c')
     tmux.type('echo after $((50 + 2))', 'Enter')
     tmux.expect(r'^after 52$')
 
     # All keys are the guest's: ^C, ^Z, ^\ and, by the escape key twice, ^].
-    tmux.type('stty raw -echo; echo raw $((60 + 2)); head -c 4 | od -An -tx1; stty sane', 'Enter')
-    tmux.expect(r'^raw 62$')
+    tmux.guest_takes(4, 60)
     tmux.type('', 'C-c', 'C-z', 'C-\\', 'C-]', 'C-]')
     tmux.expect(r' 03 1a 1c 1d$')
 
-    # From here in a program that asks the terminal nothing, unlike the guest's
-    # shell: the answer would come between two keys of ours, or to the outer shell.
-    tmux.type('echo cat $((70 + 2)); cat', 'Enter')
-    tmux.expect(r'^cat 72$')
-    tmux.type('first', 'Enter')
-    tmux.expect(r'^first$', count=2)
+    # From here on the guest's shell asks the terminal nothing: the answer would come
+    # between two keys of ours, or to the outer shell.
+    tmux.park()
 
     # The escape key and ?: help.
     helped = tmux.screen().count('Ctrl-]')
@@ -122,10 +117,10 @@ def nested(case):
 
     pid = terminal.start()
     guest = case.guest(terminal)
-    tmux.expect(r'guest login: ', count=2, seconds=BOOT_SECONDS)
+    tmux.expect(r'guest login: ', count=2)
     guest.kill()
     case.guest(terminal)
-    tmux.expect(r'guest login: ', count=3, seconds=BOOT_SECONDS)
+    tmux.expect(r'guest login: ', count=3)
     os.kill(pid, signal.SIGTERM)
     terminal.ended(pid)
 

@@ -15,7 +15,7 @@ import stat
 import struct
 import subprocess
 
-from harness import DAEMON, SOON, Process, check, check_equal, listening, run, wait
+from harness import DAEMON, Process, check, check_equal, listening, patience, run, run_program, wait
 
 PR_CAPBSET_DROP = 24
 CAP_SYS_RESOURCE = 24
@@ -87,8 +87,8 @@ USAGE_ERRORS = [
 
 
 def command(*arguments, **options):
-    return subprocess.run([DAEMON, *map(str, arguments)], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=SOON, **options)
+    return run_program([DAEMON, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, **options)
 
 
 def check_refused(result, status, named, what):
@@ -221,7 +221,7 @@ def start_failures(case):
 
 def get_features(connection):
     """Asks as a frontend does first: GET_FEATURES, version 1, no payload."""
-    connection.settimeout(SOON)
+    connection.settimeout(patience())
     connection.sendall(struct.pack('=III', 1, 1, 0))
     reply = connection.recv(64)
     check_equal(len(reply), 20, 'bytes of the answer to GET_FEATURES')
@@ -273,4 +273,4 @@ def options(case):
     fds(case)
 
 
-run(options, seconds=110)
+run(options)

@@ -23,7 +23,7 @@ def paste(case):
     client.send(b'stty raw -echo; echo READY; head -c %d | sha256sum; stty sane\r' % SIZE)
     client.expect(rb'READY\r?\n')
     client.send(data)
-    _, got = client.expect(rb'\b([0-9a-f]{64})  -', seconds=150)
+    _, got = client.expect(rb'\b([0-9a-f]{64})  -')
     check_equal(got.decode(), hashlib.sha256(data).hexdigest(), 'checksum in the guest')
 
     # And nothing of it is left over: the shell takes what is typed next.

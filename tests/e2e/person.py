@@ -4,7 +4,7 @@ window's size."""
 
 import re
 
-from harness import BOOT_SECONDS, Failure, check_equal, wait
+from harness import Failure, check_equal, wait
 
 
 class Person:
@@ -18,10 +18,9 @@ class Person:
     def login(self):
         """After power-on or a reboot."""
         self.logins += 1
-        self.tmux.expect(r'guest login: ', count=self.logins, seconds=BOOT_SECONDS)
+        self.tmux.expect(r'guest login: ', count=self.logins)
         self.tmux.type('root', 'Enter')
-        self.tmux.expect(r'^guest login: root\n(.*\n)*?guest# ', count=self.logins,
-                         seconds=BOOT_SECONDS)
+        self.tmux.expect(r'^guest login: root\n(.*\n)*?guest# ', count=self.logins)
 
     def window(self):
         """Rows and columns, as `stty size` prints them."""

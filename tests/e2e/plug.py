@@ -8,7 +8,7 @@ import os
 import socket
 
 from guest_ports import MAKE_LINKS, ends
-from harness import SOON, check, check_equal, check_same_bytes, listening, run, wait
+from harness import check, check_equal, check_same_bytes, listening, patience, run, wait
 from unix_client import UnixClient
 
 MAX_PORTS = 3
@@ -22,7 +22,7 @@ class Control:
     def __init__(self, case, path):
         self.socket = socket.socket(socket.AF_UNIX)
         case.cleanup.callback(self.socket.close)
-        self.socket.settimeout(SOON)
+        self.socket.settimeout(patience())
         self.socket.connect(str(path))
         self.file = self.socket.makefile('r', encoding='utf-8', newline='\n')
 

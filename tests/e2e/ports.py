@@ -14,8 +14,8 @@ import threading
 import time
 
 from guest_ports import MAKE_LINKS, ends
-from harness import GUESTS, ROOT, SOON, Client, Failure, Process, Skip, check, check_equal
-from harness import listening, run, wait
+from harness import GUESTS, ROOT, Client, Failure, Process, Skip, check, check_equal
+from harness import listening, patience, run, wait
 
 MIB = 1 << 20
 IAC, SB, SE, WILL, NAWS = 255, 250, 240, 251, 31
@@ -99,7 +99,7 @@ class DataClient(Process):
 
     def finish(self):
         """The MD5 sums of what it has sent and received."""
-        check(select.select([self.child.stdout], [], [], SOON)[0],
+        check(select.select([self.child.stdout], [], [], patience())[0],
               f'{self.name} hasn\'t all that it waits for')
         sums = self.child.stdout.readline().decode().split()
         check_equal(len(sums), 2, f'{self.name}\'s last words')
@@ -135,8 +135,8 @@ def check_bulk(case, daemon, console, kernel, size):
     generator = random.Random()
     seed = generator.randrange(1 << 32)
     generator.seed(seed)
-    console.run(f'dd if=/dev/urandom of=/tmp/big bs=1M count={size // MIB} 2>/dev/null', 200)
-    in_guest = console.run('md5sum </tmp/big', 200).split()[0].decode()
+    console.run(f'dd if=/dev/urandom of=/tmp/big bs=1M count={size // MIB} 2>/dev/null')
+    in_guest = console.run('md5sum </tmp/big').split()[0].decode()
     # The device can be opened once: both ways through one descriptor. 32 KiB a write is more
     # than the port keeps. A write waits for the client, a read would be at its end without.
     client = DataClient(case, daemon.port + 2, size, f'data-{kernel}')
@@ -147,7 +147,8 @@ def check_bulk(case, daemon, console, kernel, size):
     begin = time.monotonic()
     try:
         received = console.run(f'exec 3<>{DEVICE}; echo go >&3; dd if=/tmp/big bs=32k >&3 2>/dev/null & '
-                               f'head -c {size} <&3 | md5sum; wait; exec 3>&-', 400)
+                               f'head -c {size} <&3 | md5sum; wait; exec 3>&-',
+                               progress=lambda: client.log.stat().st_size)
     finally:
         ended.set()
         thread.join()
@@ -190,7 +191,7 @@ def check_guest(case, kernel, size):
     guest.kill()
     console.reset()
     second.reset()
-    daemon.wait_resources(before, f'{kernel}: after the guest and the clients have gone', SOON)
+    daemon.wait_resources(before, f'{kernel}: after the guest and the clients have gone')
 
 
 def ports(case):
@@ -198,4 +199,4 @@ def ports(case):
     check_guest(case, 'debian12', 8 * MIB)
 
 
-run(ports, seconds=580)
+run(ports)

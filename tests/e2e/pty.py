@@ -5,18 +5,18 @@ leaves and comes back with another; the guest prints on meanwhile. The link to
 the pseudo terminal is there as long as the daemon."""
 
 import os
+import re
 import shutil
 import stat
-import subprocess
 
-from harness import BOOT_SECONDS, SOON, Skip, check, check_equal, run, wait
+from harness import Skip, check, check_equal, run, run_program, wait
 
-# How each is started and how a person leaves it.
+# How each is started and how a person leaves it: keys, and what shows before the next.
 PROGRAMS = {
-    'tio': ('tio {}', ['C-t', 'q']),
-    'picocom': ('picocom --quiet --nolock {}', ['C-a', 'C-x']),
+    'tio': ('tio {}', [(('C-t', 'q'), None)]),
+    'picocom': ('picocom --quiet --nolock {}', [(('C-a', 'C-x'), None)]),
     # It leaves the terminal as its own (TIOCEXCL).
-    'screen': ('screen -q {} 115200', ['C-a', 'k', 'y']),
+    'screen': ('screen -q {} 115200', [(('C-a', 'k'), 'Really kill this window'), (('y',), None)]),
 }
 
 
@@ -32,14 +32,21 @@ class Person:
         self.tmux.type(f'export SCREENDIR={folder}', 'Enter')
 
     def attach(self, program):
+        self.tmux.type('clear', 'Enter')
+        wait('the screen has a prompt alone', lambda: re.search(
+            r'\A\$ ?\n*\Z', self.tmux.command('capture-pane', '-p')))
         self.tmux.command('clear-history')
-        self.tmux.type(f'clear; {PROGRAMS[program][0].format(self.link)}', 'Enter')
+        self.tmux.type(f'{PROGRAMS[program][0].format(self.link)}', 'Enter')
 
     def leave(self, program):
-        for key in PROGRAMS[program][1]:
-            self.tmux.type('', key)
+        """With the guest's shell at its prompt, which is left in a cat."""
+        self.tmux.park()
+        for keys, shown in PROGRAMS[program][1]:
+            self.tmux.type('', *keys)
+            if shown:
+                self.tmux.expect(shown)
         # Not before it is gone, or the program would take it.
-        wait(f'{program} ends', lambda: self.shell_waits())
+        wait(f'{program} ends', self.shell_waits)
         self.tmux.type(f'echo left {program} $((40 + 2))', 'Enter')
         self.tmux.expect(rf'left {program} 42$')
 
@@ -73,13 +80,12 @@ def pty(case):
     tmux = person.tmux
     guest = case.guest(daemon)
     person.attach('tio')
-    tmux.expect(r'^guest login: ', seconds=BOOT_SECONDS)
+    tmux.expect(r'^guest login: ')
     tmux.type('root', 'Enter')
-    tmux.expect(r'^guest# ', seconds=BOOT_SECONDS)
+    tmux.expect(r'^guest# ')
     person.run('echo tio $((50 + 2))', r'^tio 52$')
     # ^C is the guest's.
-    tmux.type('sleep 1000', 'Enter')
-    tmux.expect(r'sleep 1000$')
+    tmux.sleep()
     tmux.type('', 'C-c')
     tmux.expect(r'^\^Cguest# $|^guest# $')
     # Prints on while nobody is there.
@@ -93,28 +99,29 @@ def pty(case):
         tmux.expect(r'gone 62$')
         tmux.expect(r'^tio 52$')
         tmux.expect(r'^begun 72$')
+        tmux.unpark()
         person.run(f'echo {program} again $((80 + 2))', rf'^{program} again 82$')
         if program != 'tio':
             person.leave(program)
             daemon.wait_resources(running, f'after {program} has gone')
 
     # The window, as it is set on the terminal: noticed at once.
-    subprocess.run(['stty', '-F', link, 'cols', '101', 'rows', '37'], check=True, timeout=SOON)
+    run_program(['stty', '-F', link, 'cols', '101', 'rows', '37'], check=True)
     person.run('stty size', r'^37 101$')
 
     # The guest goes and comes, the person stays.
     guest.kill()
     guest = case.guest(daemon)
-    tmux.expect(r'^guest login: ', count=2, seconds=BOOT_SECONDS)
+    tmux.expect(r'^guest login: ', count=2)
     tmux.type('root', 'Enter')
-    tmux.expect(r'built-in commands\.\s+guest# ', count=2, seconds=BOOT_SECONDS)
+    tmux.expect(r'built-in commands\.\s+guest# ', count=2)
     person.run('echo anew $((90 + 2))', r'^anew 92$')
     person.leave('tio')
 
     # From a script, without any program.
     check(os.path.exists(link), f'{link} is gone while the daemon runs')
     with open(link, 'w', encoding='ascii') as line:
-        line.write('echo script $((100 + 2)) > /dev/hvc0\r')
+        line.write('\r\x04echo script $((100 + 2)) > /dev/hvc0\r')
     person.attach('picocom')
     tmux.expect(r'^script 102$')
     person.leave('picocom')

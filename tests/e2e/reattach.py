@@ -30,7 +30,7 @@ def reattach(case):
     daemon.wait_resources((with_guest[0] - 1, with_guest[1]), 'after the second client\'s reset')
 
     third = case.client(daemon)
-    third.expect(rb'tick 40\r\n', seconds=60)
+    third.expect(rb'tick 40\r\n')
     fourth = case.client(daemon)
     fourth.expect(rb'tick 40\r\n')
     for client in third, fourth:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """The guest's driver lets the device go and takes it again; the client stays."""
 
-from harness import BOOT_SECONDS, check_equal, run
+from harness import check_equal, run
 
 REBIND = '''cd /sys/bus/virtio/drivers/virtio_console; \
 for device in virtio[0-9]*; do echo $device >unbind; echo $device >bind; done'''
@@ -32,7 +32,7 @@ def rebind(case):
     case.guest(daemon)
     client.login()
     send_rebind(client)
-    client.expect(rb'guest login: ', BOOT_SECONDS)
+    client.expect(rb'guest login: ')
 
 
 run(rebind)

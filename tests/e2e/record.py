@@ -6,16 +6,16 @@ the same way. Takes the folder of the tools from VHOST_USER_TOOLS."""
 
 import os
 import pathlib
-import subprocess
+import shlex
 import types
 
-from harness import DAEMON, Process, check, check_equal, listening, run, wait
+from harness import DAEMON, Process, check, check_equal, listening, patience, run, run_program, wait
 
 TOOLS = pathlib.Path(os.environ.get('VHOST_USER_TOOLS', pathlib.Path(DAEMON).parent))
 
 
 def tool(name, *arguments):
-    done = subprocess.run([TOOLS / name, *arguments], capture_output=True, text=True, timeout=100)
+    done = run_program([TOOLS / name, *arguments], capture_output=True, text=True)
     check_equal(done.returncode, 0, f'{name}\'s exit status ({done.stdout}{done.stderr})')
     return done.stdout
 
@@ -40,7 +40,8 @@ def record(case):
     for start in ('send SET_VRING_KICK', 'expect ack 0', 'file memfd-'):
         check(any(line.startswith(start) for line in lines), f'no line {start}…')
     tool('vhost-user-conversation', 'check', recorded)
-    played = tool('vhost-user-replay', '--append=0', f'--spawn={DAEMON} -s {{socket}} -b null',
+    played = tool('vhost-user-replay', '--append=0', f'--deadline={patience() * 1000:.0f}',
+                  f'--spawn={shlex.quote(DAEMON)} -s {{socket}} -b null',
                   recorded)
     check('as expected' in played.splitlines()[0], f'the replay says {played}')
 

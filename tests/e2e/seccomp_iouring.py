@@ -7,9 +7,8 @@ import ctypes
 import errno
 import platform
 import struct
-import subprocess
 
-from harness import DAEMON, LIBC, Skip, check, check_equal, run
+from harness import DAEMON, LIBC, Skip, check, check_equal, run, run_program
 
 IO_URING_SETUP = 425  # the same on all architectures since 5.1, alpha apart
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
@@ -46,9 +45,9 @@ def seccomp_iouring(case):
     # EPERM is what containers and the sysctl answer, ENOSYS a kernel without it.
     for error in errno.EPERM, errno.ENOSYS:
         path = case.dir / 'con.sock'
-        result = subprocess.run([DAEMON, f'--socket-path={path}', '--backend=network',
-                                 f'--tcp-port={case.ports(1)}'], preexec_fn=block(error),
-                                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        result = run_program([DAEMON, f'--socket-path={path}', '--backend=network',
+                              f'--tcp-port={case.ports(1)}'], preexec_fn=block(error),
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True)
         check_equal(result.returncode, 1, 'exit status')
         check_equal(result.stdout, '', 'standard output')
         check_equal(result.stderr.count('\n'), 1, f'lines on standard error ({result.stderr!r})')

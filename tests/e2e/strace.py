@@ -33,23 +33,23 @@ def strace(case):
 
     # From the guest to the client.
     client.send(b'seq 1 100000000\r')
-    client.wait_data(len(client.data) + PIECE, seconds=60)
+    client.wait_data(len(client.data) + PIECE)
     steady(log, client, 'while the guest writes')
     client.send(b'\x03')
-    client.expect(rb'guest# ', seconds=60)
+    client.expect(rb'guest# ')
 
     # From the client to the guest, whose terminal echoes it.
     client.send(b'stty raw -echo; echo READY; cat\r')
     client.expect(rb'READY\r?\n')
     case.background(lambda: client.send(b'typed into the guest\r' * 100_000))
-    client.wait_data(len(client.data) + PIECE, seconds=60)
+    client.wait_data(len(client.data) + PIECE)
     steady(log, client, 'while a client writes')
 
 
 def steady(log, client, what):
     """Looks at the system calls while a further piece of data goes through."""
     start = log.stat().st_size
-    client.wait_data(len(client.data) + PIECE, seconds=60)
+    client.wait_data(len(client.data) + PIECE)
     end = log.stat().st_size
     with open(log, 'rb') as file:
         file.seek(start)

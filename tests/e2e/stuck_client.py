@@ -24,8 +24,7 @@ def write(client):
     # Without the terminal's output processing, which has the kernel write each
     # line by itself; the shell's own output isn't used to that.
     output = client.run('stty -opost; read start rest </proc/uptime; cat /tmp/lines; '
-                        'read end rest </proc/uptime; stty opost; echo "$start $end"',
-                        seconds=150)
+                        'read end rest </proc/uptime; stty opost; echo "$start $end"')
     wanted = ''.join(LINE % i for i in range(LINES)).encode()
     check_same_bytes(output[:len(wanted)], wanted, 'what the reading client got')
     start, end = map(float, output[len(wanted):].split())
@@ -39,7 +38,7 @@ def stuck_client(case):
     client = case.client(daemon)
     case.guest(daemon)
     client.login()
-    client.run(f"awk '{AWK}' >/tmp/lines", seconds=120)
+    client.run(f"awk '{AWK}' >/tmp/lines")
     alone, beside = [], []
     for _ in range(ROUNDS):
         alone.append(write(client))
@@ -69,4 +68,4 @@ def stuck_client(case):
     check(everything[:at].endswith(b'all is 42\r\n'), 'the stuck client did not get the end')
 
 
-run(stuck_client, seconds=500)
+run(stuck_client)

@@ -8,21 +8,10 @@ import re
 import shutil
 import socket
 
-from harness import Skip, check, check_equal, run, wait
+from harness import PROMPT, Skip, check, check_equal, run, wait
 from person import Person
 
 IAC, SB, SE, WILL, DO, NAWS, ECHO, SGA = 255, 250, 240, 251, 253, 31, 1, 3
-
-
-def raw_input(person, number):
-    """The guest shows the next three bytes that it gets. The shell asks the
-    terminal where its cursor is; the answer goes to a line that isn't looked at."""
-    tmux = person.tmux
-    tmux.type(f'echo ask $(({number} + 1)); read x; stty raw -echo; echo raw $(({number} + 2)); '
-              'head -c 3 | od -An -tx1; stty sane', 'Enter')
-    tmux.expect(rf'^ask {number + 1}$')
-    tmux.type('', 'Enter')
-    tmux.expect(rf'^\s*raw {number + 2}$')
 
 
 def telnet(case):
@@ -51,13 +40,12 @@ def telnet(case):
     wait('one echo, one answer, one prompt',
          lambda: re.search(shown, tmux.command('capture-pane', '-p')))
     # What doesn't end a line comes at once, and Enter alone reads as one line.
-    raw_input(person, 60)
+    tmux.guest_takes(3, 60)
     tmux.type('x', 'Enter')
     tmux.type('y')
     tmux.expect(r' 78 0d 79\n\s*guest#')
 
-    tmux.type('echo sleep $((40 + 2)); sleep 1000', 'Enter')
-    tmux.expect(r'^sleep 42$')
+    tmux.sleep()
     tmux.type('', 'C-c')
     tmux.type('echo after $((50 + 2))', 'Enter')
     tmux.expect(r'^after 52$')
@@ -81,7 +69,7 @@ def telnet(case):
     check_equal(bytes(got), b'a\xff\xffb\xff\xff\xff\xffc', 'bytes 0xff in the history')
     late.reset()
     # And the other way.
-    raw_input(person, 70)
+    tmux.guest_takes(3, 70)
     raw.expect(rb'\nraw 72\n')
     raw.send(b'\xff\xff1\xff\xff')
     raw.expect(rb' ff 31 ff\n')
@@ -115,6 +103,7 @@ def telnet(case):
     raw.reset()
     person.wait_size(wanted, 'after the second client has gone')
 
+    tmux.park()
     tmux.type('', 'C-]')
     tmux.expect(r'^telnet> ?')
     tmux.type('quit', 'Enter')
@@ -122,6 +111,9 @@ def telnet(case):
     # Of a closed connection the daemon learns when it next has output for it; until
     # then it could be a client that has only ended its input.
     other = case.client(daemon)
+    other.expect(rb'parked %d\r\n.*parked %d\r\n' % (tmux.parked, tmux.parked))
+    other.send(b'\x03')
+    other.expect(PROMPT)
     other.send(b'echo other $((80 + 2))\r\0')
     other.expect(rb'\nother 82\r\n')
     other.reset()

@@ -31,4 +31,4 @@ def two_guests(case):
     check(guests[1].running(), 'the quiet guest ended')
 
 
-run(two_guests, seconds=280)
+run(two_guests)

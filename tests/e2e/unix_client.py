@@ -2,7 +2,6 @@
 """A client on a Unix socket, for the tests of those."""
 
 import socket
-import struct
 
 from harness import Client, Stream
 
@@ -14,7 +13,7 @@ class UnixClient(Client):
         Stream.__init__(self, case, f'client{next(self._number)}')
         self.socket = socket.socket(socket.AF_UNIX)
         case.cleanup.callback(self.close)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 120, 0))
+        self.limit_sends()
         self.socket.connect(str(path))
         if reading:
             self.start_reading()

@@ -5,6 +5,7 @@ at login, after the window's size has changed, and after a reboot; with both
 kernels. A new VMM of the same daemon is told it too."""
 
 import os
+import shlex
 import signal
 
 from harness import DAEMON, check_equal, exists, listening, processes_with, run, wait
@@ -16,7 +17,7 @@ def window(case):
     tmux = person.tmux
     path = case.dir / 'con.sock'
     option = f'--socket-path={path}'
-    tmux.type(f'{DAEMON} {option}', 'Enter')
+    tmux.type(f'{shlex.quote(DAEMON)} {option}', 'Enter')
     pid, = wait('the daemon runs', lambda: processes_with(option))
     person.sockets = [f'{path}0']
     wait('the daemon listens', lambda: person.sockets[0] in listening(pid))
@@ -38,4 +39,4 @@ def window(case):
     wait('the daemon ends', lambda: not exists(pid))
 
 
-run(window, seconds=560)
+run(window)

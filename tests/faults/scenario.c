@@ -33,6 +33,11 @@
 #define ATTEMPTS 12
 #define PORTS    4
 
+/* What is waited for in the first attempt, where it may well not come; twice as long in each. */
+#define FIRST_DEADLINE_MS 1000u
+/* What must come. */
+#define DEADLINE_MS 120000u
+
 enum { RAW, TELNET, DATA, TERMINAL };
 
 /* One scenario a process: what it has open outlives an attempt that was left by longjmp(). */
@@ -83,7 +88,7 @@ static void start(const char *program)
 	char command[1024], frontends[128];
 
 	snprintf(command, sizeof(command),
-	         "%s -s {socket} -b network --log-level=debug --control-socket=%s/control "
+	         "'%s' -s {socket} -b network --log-level=debug --control-socket=%s/control "
 	         "--history=16384 --max-ports=6 --port name=raw,tcp-port=%u,log-file=%s/log%%i "
 	         "--port name=tel,tcp-port=%u,tcp-protocol=telnet,access=watch "
 	         "--port name=dat,type=data,uds-path=%s/dat --port name=tty,pty=%s/tty",
@@ -95,7 +100,7 @@ static void start(const char *program)
 
 static bool is_ready(void)
 {
-	uint64_t end = support_now_ms() + 10000;
+	uint64_t end = support_now_ms() + DEADLINE_MS;
 
 	while (process_lives(&s.daemon)) {
 		if (file_has("stderr", ": ready for "))
@@ -323,6 +328,9 @@ static void set_limit(bool limited)
 /* False if it failed: that may be, while something is short. */
 static bool attempt_session(unsigned int attempt)
 {
+	uint64_t deadline_ms = (uint64_t)FIRST_DEADLINE_MS << attempt;
+
+	support_set_deadline_ms(deadline_ms < DEADLINE_MS ? deadline_ms : DEADLINE_MS);
 	s.worked = false;
 	if (setjmp(s.failed) == 0) {
 		session(attempt);
@@ -342,7 +350,7 @@ static int wrong(const char *what)
 
 static bool is_as_before(struct process_holds *now)
 {
-	uint64_t end = support_now_ms() + 5000;
+	uint64_t end = support_now_ms() + DEADLINE_MS;
 
 	do {
 		if (!process_count(&s.daemon, now))
@@ -391,7 +399,7 @@ static int judge_end(void)
 		         now.mappings, s.before.fds, s.before.mappings);
 		return wrong(text);
 	}
-	if (!process_end(&s.daemon, 10000))
+	if (!process_end(&s.daemon, DEADLINE_MS))
 		return wrong(process_status_text(&s.daemon));
 	return EXIT_SUCCESS;
 }
@@ -413,7 +421,7 @@ static int run(void)
 	}
 	if (!worked && process_lives(&s.daemon)) {
 		fprintf(stderr, "service doesn't go on: %s\n", s.message);
-		process_end(&s.daemon, 10000);
+		process_end(&s.daemon, DEADLINE_MS);
 		return EXIT_FAILURE;
 	}
 	return judge_end();

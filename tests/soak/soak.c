@@ -170,7 +170,7 @@ static bool is_as_before(const struct process_holds *now, const struct process_h
 
 static bool comes_back_to(const struct process_holds *before, bool ignore_memory)
 {
-	uint64_t end = support_now_ms() + 20000;
+	uint64_t end = support_now_ms() + support_deadline_ms();
 	struct process_holds now = {0};
 	bool same;
 
@@ -186,14 +186,14 @@ static bool comes_back_to(const struct process_holds *before, bool ignore_memory
 static void start_daemon(const char *program)
 {
 	char command[1024], sockets[128], log[128];
-	uint64_t end = support_now_ms() + 30000;
+	uint64_t end = support_now_ms() + support_deadline_ms();
 	char bytes[4096];
 	FILE *file;
 
 	snprintf(sockets, sizeof(sockets), "%s/fe", s.place.folder);
 	snprintf(log, sizeof(log), "%s/stderr", s.place.folder);
 	snprintf(command, sizeof(command),
-	         "%s -s {socket} -c %u -b network --history=16384 --port name=raw,tcp-port=%u "
+	         "'%s' -s {socket} -c %u -b network --history=16384 --port name=raw,tcp-port=%u "
 	         "--port name=tel,tcp-port=%u,tcp-protocol=telnet "
 	         "--port name=dat,type=data,uds-path=%s/dat",
 	         program, s.guests, s.place.raw_port, s.place.telnet_port, s.place.folder);
@@ -220,7 +220,7 @@ static void start_daemon(const char *program)
  */
 static bool count_at_rest(struct process_holds *ret)
 {
-	uint64_t end = support_now_ms() + 20000;
+	uint64_t end = support_now_ms() + support_deadline_ms();
 	struct process_holds last = {0};
 
 	for (unsigned int same = 0; same < 100 && support_now_ms() < end; poll(NULL, 0, 20)) {
@@ -261,7 +261,7 @@ int main(int argc, char **argv)
 	good = soak((unsigned int)support_number(argv[4], UINT32_MAX));
 	if (s.daemon.ended)
 		printf("the daemon %s\n", process_status_text(&s.daemon));
-	if (!process_end(&s.daemon, 20000) && good) {
+	if (!process_end(&s.daemon, (unsigned int)support_deadline_ms()) && good) {
 		printf("the daemon %s\n", process_status_text(&s.daemon));
 		good = false;
 	}

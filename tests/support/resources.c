@@ -129,10 +129,9 @@ static void on_alarm(int signal_number)
 
 static unsigned int alarm_seconds(void)
 {
-	uint64_t six_deadlines = 6 * support_deadline_ms() / 1000;
+	uint64_t deadlines = RESOURCES_DEADLINES * support_deadline_ms() / 1000;
 
-	return six_deadlines > RESOURCES_ALARM_SECONDS ? (unsigned int)six_deadlines
-	                                               : RESOURCES_ALARM_SECONDS;
+	return deadlines > 0 ? (unsigned int)deadlines : 1;
 }
 
 static int compare_with(struct resources *before)

@@ -27,11 +27,11 @@ void resources_free(struct resources *resources);
 bool resources_same(const struct resources *before, const struct resources *after);
 
 /*
- * For each test: remembers the numbers and sets an alarm of RESOURCES_ALARM_SECONDS (six times the
- * deadline of support.h if that is set); when it rings, the program says so and aborts.
+ * For each test: remembers the numbers and sets an alarm of six times the deadline of support.h;
+ * when it rings, the program says so and aborts.
  * `state` isn't touched.
  */
-#define RESOURCES_ALARM_SECONDS 60
+#define RESOURCES_DEADLINES 6
 int resources_setup(void **state);
 int resources_teardown(void **state);
 

@@ -38,18 +38,24 @@ uint64_t support_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static uint64_t deadline_ms;
+
+void support_set_deadline_ms(uint64_t milliseconds)
+{
+	deadline_ms = milliseconds;
+}
+
 uint64_t support_deadline_ms(void)
 {
-	static uint64_t milliseconds;
 	const char *text;
 
-	if (milliseconds)
-		return milliseconds;
+	if (deadline_ms)
+		return deadline_ms;
 	text = getenv("SUPPORT_DEADLINE_MS");
-	milliseconds = text ? strtoull(text, NULL, 10) : 0;
-	if (!milliseconds)
-		milliseconds = 10000;
-	return milliseconds;
+	deadline_ms = text ? strtoull(text, NULL, 10) : 0;
+	if (!deadline_ms)
+		deadline_ms = 120000;
+	return deadline_ms;
 }
 
 uint64_t support_number(const char *text, uint64_t most)
