@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 
-from harness import SOON, Skip, check, check_equal, run, wait
+from harness import Skip, check, check_equal, patience, run, wait
 
 PAGE = pathlib.Path(__file__).parents[2] / 'docs/hostile-peers.md'
 HEADING = '## System calls of the loop\'s thread'
@@ -27,7 +27,7 @@ def listed():
 
 def ask(path, line):
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(SOON)
+        sock.settimeout(patience())
         sock.connect(os.fspath(path))
         sock.sendall(line.encode() + b'\n')
         answer = b''
@@ -87,7 +87,7 @@ def calls(case):
     wait('the control socket', control.exists)
     start = log.stat().st_size
     live(case, daemon, control)
-    daemon.stop(seconds=SOON)
+    daemon.stop()
     wait('strace is done', lambda: b'+++ exited' in log.read_bytes())
     made = {match[2] for match in map(CALL.match, log.read_text()[start:].splitlines()[1:])
             if match and int(match[1]) == daemon.pid}

@@ -4,7 +4,7 @@
 
 import itertools
 
-from harness import BOOT_SECONDS, check_equal, run, wait
+from harness import check_equal, run, wait
 
 DEVICE = 'vhost-user-test-device-pci,chardev=con0,virtio-id=3'
 NUMBER = itertools.count()
@@ -21,7 +21,7 @@ def wait_hint(daemon, *words):
     def lines():
         return [line for line in daemon.log.read_text().splitlines()
                 if all(word in line for word in words)]
-    wait(f'a line with {words}', lines, BOOT_SECONDS)
+    wait(f'a line with {words}', lines)
     return lambda: check_equal(len(lines()), 1, f'lines with {words}')
 
 

@@ -4,7 +4,7 @@
 import json
 import socket
 
-from harness import Failure, wait
+from harness import Failure, patience, wait
 
 
 def option(case):
@@ -18,6 +18,7 @@ class Qmp:
     def __init__(self, case):
         self.events = []
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(patience())
         case.cleanup.callback(self.socket.close)
         wait('QEMU\'s monitor listens', lambda: self._connects(f'{case.dir}/qmp'))
         self.file = self.socket.makefile('r', encoding='utf-8')

@@ -106,4 +106,4 @@ def signals(case):
     judge_limits(case)
 
 
-run(signals, seconds=300)
+run(signals)

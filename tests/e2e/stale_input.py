@@ -8,7 +8,7 @@ import pathlib
 import signal
 
 import qmp
-from harness import BOOT_SECONDS, check, run, wait
+from harness import check, run, wait
 
 # More than the 64 buffers of 4 KiB that the driver has given, and less than waits here besides.
 JUNK = 360 << 10
@@ -34,12 +34,12 @@ def jam(client, guest):
     client.expect(rb'READY\r\n')
     guest.signal(signal.SIGSTOP)
     client.send(b'x' * JUNK + b'\rtouch /tmp/typed\r')
-    wait('the daemon has all that was typed', lambda: unread(client) == 0, BOOT_SECONDS)
+    wait('the daemon has all that was typed', lambda: unread(client) == 0)
 
 
 def check_next(client):
     """The next one has been typed nothing, and takes what is typed now."""
-    told = int(client.expect(TOLD, BOOT_SECONDS)[1])
+    told = int(client.expect(TOLD)[1])
     check(0 < told < JUNK, f'{told} bytes were dropped')
     start = client.cursor
     client.login()
