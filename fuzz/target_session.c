@@ -108,6 +108,12 @@ static void on_vring_settle(struct session *session, unsigned int vring)
 	follow_up(bench_of(session), console_settle(&bench_of(session)->console, vring));
 }
 
+static void on_vring_stops(struct session *session, unsigned int vring)
+{
+	must(virtq_started(&session->vrings[vring]));
+	console_note_stop(&bench_of(session)->console, vring);
+}
+
 static void on_vring_lost(struct session *session, unsigned int vring, const char *why)
 {
 	(void)why;
@@ -187,6 +193,7 @@ static enum session_transfer on_check_state(struct session *session)
 static const struct session_ops ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
+    .vring_stops = on_vring_stops,
     .vring_lost = on_vring_lost,
     .set_kick = on_set_kick,
     .set_call = on_set_call,

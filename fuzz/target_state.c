@@ -310,8 +310,10 @@ static void drive(struct bench *bench)
 	/* A chain is taken whole, or waits for room. */
 	more = printed(bench, DATA_PORT) - before;
 	must(more == 0 || more == HANDSHAKE_MESSAGE_MAX);
-	for (unsigned int i = 0; i < VRINGS; i++)
+	for (unsigned int i = 0; i < VRINGS; i++) {
 		console_settle(&bench->console, i);
+		console_note_stop(&bench->console, i);
+	}
 }
 
 /* ---- one state ---- */

@@ -260,6 +260,11 @@ static void on_vring_settle(struct session *session, unsigned int i)
 	guest->config_told = false;
 }
 
+static void on_vring_stops(struct session *session, unsigned int i)
+{
+	console_note_stop(&guest_of(session)->console, i);
+}
+
 static void on_vring_lost(struct session *session, unsigned int i, const char *why)
 {
 	struct guest *guest = guest_of(session);
@@ -358,6 +363,7 @@ static void on_set_backend_req(struct session *session, int fd)
 const struct session_ops guest_device_ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
+    .vring_stops = on_vring_stops,
     .vring_lost = on_vring_lost,
     .set_kick = on_set_kick,
     .set_call = on_set_call,

@@ -499,7 +499,7 @@ static enum console_whose judge_driver(struct console_record *record, unsigned i
 }
 
 /* Where the virtqueues have stopped is all that is known of the driver until one starts again. */
-static void note_stop(struct console *console, unsigned int vring)
+void console_note_stop(struct console *console, unsigned int vring)
 {
 	struct console_record *record = console->record;
 
@@ -616,6 +616,5 @@ struct port_outcome console_settle(struct console *console, unsigned int vring)
 
 	if (id < console->max_ports && is_transmitq(vring))
 		outcome = port_settle_output(&console->ports[id].port);
-	note_stop(console, vring);
 	return outcome;
 }

@@ -253,4 +253,8 @@ bool console_rest(struct console *console, unsigned int vring);
 /* Virtqueue `vring` is about to stop or to move: nothing of it may stay taken in part. */
 struct port_outcome console_settle(struct console *console, unsigned int vring);
 
+/* Virtqueue `vring`, which has settled, stops: console_run() judges by that whether the same driver
+ * starts it again. */
+void console_note_stop(struct console *console, unsigned int vring);
+
 #endif

@@ -39,6 +39,8 @@ struct session_ops {
 	void (*vring_runs)(struct session *session, unsigned int vring);
 	/* The vring stops, or its memory goes: nothing may stay taken from it in part. */
 	void (*vring_settle)(struct session *session, unsigned int vring);
+	/* The vring, which has settled, stops: it isn't only its memory that moves. */
+	void (*vring_stops)(struct session *session, unsigned int vring);
 	/* The vring has stopped because it can't be where it is in the guest's memory now: `why`.
 	 */
 	void (*vring_lost)(struct session *session, unsigned int vring, const char *why);

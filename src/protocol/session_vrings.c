@@ -18,13 +18,22 @@ static void settle_vring(struct session *session, unsigned int vring)
 		session->ops->vring_settle(session, vring);
 }
 
+static void settle_and_stop(struct session *session, unsigned int vring)
+{
+	const struct session_vring_record *record = &session->record->vrings[vring];
+
+	settle_vring(session, vring);
+	if (record->started && record->enabled)
+		session->ops->vring_stops(session, vring);
+}
+
 void session_stop_vring(struct session *session, unsigned int vring)
 {
 	struct session_vring_record *record = &session->record->vrings[vring];
 
 	if (!record->started)
 		return;
-	settle_vring(session, vring);
+	settle_and_stop(session, vring);
 	virtq_stop(&session->vrings[vring]);
 	record->started = false;
 	session->ops->set_kick(session, vring, -1);
@@ -270,7 +279,7 @@ HANDLER(set_vring_enable)
 	const char *refused = NULL;
 
 	if (!request->enable)
-		settle_vring(session, request->vring);
+		settle_and_stop(session, request->vring);
 	else if (record->started && !record->enabled)
 		refused = judge_place(session, request->vring, true);
 	if (refused)

@@ -45,7 +45,7 @@ static void what_is_typed_where_it_goes_never_keeps_it_out(void **state)
 	bed_settle(guest->bed);
 	state_save(guest);
 	tcp_client_connect(&client, other, 0);
-	tcp_client_send_all(&client, "HERE", 4);
+	tcp_client_send_all(&client, "here", 4);
 	bed_settle(guest->bed);
 	assert_int_equal(state_load(other), 0);
 	tcp_client_expect(&client, told, sizeof(told) - 1);

@@ -40,6 +40,13 @@ static void on_vring_settle(struct session *session, unsigned int vring)
 	note(session, "settle", vring, "");
 }
 
+/* It comes with `settle`, behind which the tests look for it. */
+static void on_vring_stops(struct session *session, unsigned int vring)
+{
+	if (!virtq_started(&session->vrings[vring]))
+		support_die("vring %u stops without its ring", vring);
+}
+
 static void on_vring_lost(struct session *session, unsigned int vring, const char *why)
 {
 	(void)why;
@@ -133,6 +140,7 @@ static enum session_transfer on_check_state(struct session *session)
 static const struct session_ops ops = {
     .vring_runs = on_vring_runs,
     .vring_settle = on_vring_settle,
+    .vring_stops = on_vring_stops,
     .vring_lost = on_vring_lost,
     .set_kick = on_set_kick,
     .set_call = on_set_call,
