@@ -43,7 +43,8 @@ static void save_bytes(const struct port *port, struct state_port *ret)
 		ret->from[i] = byte_ring_tail(ring);
 		if (i == STATE_OUTPUT && port->people->data)
 			ret->from[i] = MAX(ret->from[i], first_byte_of(port->people));
-		byte_ring_spans(ring, ret->from[i], (size_t)(byte_ring_head(ring) - ret->from[i]), ret->bytes[i]);
+		byte_ring_spans(ring, ret->from[i], (size_t)(byte_ring_head(ring) - ret->from[i]),
+		                ret->bytes[i]);
 	}
 }
 

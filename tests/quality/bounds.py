@@ -31,7 +31,7 @@ BOUNDS = [
     ("clients of a port", "SERVER_CLIENTS_MAX", "src/backends/server.h", "count"),
     ("clients that are told to go", "LEAVING_MAX", "src/backends/client.c", "count"),
     ("clients that are told to go", "LEAVE_MS", "src/backends/client.c", "seconds"),
-    ("telnet answers", "STAGE_BYTES", "src/backends/telnet_codec.c", "size"),
+    ("telnet answers", "ANSWER_BYTES", "src/backends/telnet_codec.c", "size"),
     ("clients of the control socket", "CONTROL_CLIENTS_MAX", "src/control/control.h", "count"),
     ("a line of the control socket", "CONTROL_REQUEST_LINE_MAX", "src/control/request.h", "bytes"),
     ("log lines", "LOG_LIMIT_BURST", "src/base/log.h", "count"),
