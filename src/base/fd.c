@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,6 +36,14 @@ void fd_discard(struct fd_discarder *discarder, int *fd)
 		discarder->discard(discarder, fd_take(fd));
 	fd_close(fd);
 	errno = saved;
+}
+
+void fd_discard_map(struct fd_discarder *discarder, void *map, size_t len)
+{
+	if (discarder)
+		discarder->unmap(discarder, map, len);
+	else
+		munmap(map, len);
 }
 
 int fd_take(int *fd)

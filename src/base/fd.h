@@ -6,6 +6,7 @@
 #define BASE_FD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The most descriptors a vhost-user message carries: one a region of SET_MEM_TABLE. */
@@ -14,10 +15,12 @@
 /*
  * Somebody who closes what a peer has sent, later and elsewhere. To close the last of a file can
  * take long: a socket lingers, a dead VMM's memory is given back page by page, a file system of
- * somebody's own is asked.
+ * somebody's own is asked. To unmap what was touched takes long, too.
  */
 struct fd_discarder {
 	void (*discard)(struct fd_discarder *discarder, int fd);
+	/* Whole pages, which nobody uses any more. */
+	void (*unmap)(struct fd_discarder *discarder, void *map, size_t len);
 };
 
 /* The descriptors that came with one message. Whoever needs one takes it; the rest are closed. */
@@ -35,6 +38,9 @@ void fd_close(int *fd);
  * NULL: it is closed here and now.
  */
 void fd_discard(struct fd_discarder *discarder, int *fd);
+
+/* The same for the mapping of a file. NULL: it is unmapped here and now. */
+void fd_discard_map(struct fd_discarder *discarder, void *map, size_t len);
 
 /* Moves the descriptor out of *fd, which becomes -1. */
 int fd_take(int *fd);

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,7 +21,20 @@
 /* How long to wait when there can't be one more thread. */
 #define AGAIN_MS    20
 #define STACK_BYTES (64u * 1024)
-#define BATCH_FDS   32u
+#define BATCH_ITEMS 32u
+
+/*
+ * What is unmapped in one piece, in bytes. While pages are unmapped nothing can be mapped, by
+ * anybody in the process: these are some 4,000, or a millisecond or two.
+ */
+#define PIECE_BYTES (16u * 1024 * 1024)
+
+/* A mapping, or else a descriptor. */
+struct item {
+	void *map; /* or NULL */
+	size_t len;
+	int fd;
+};
 
 /* What a thread closes. It is all that the thread knows. */
 struct batch {
@@ -28,20 +42,37 @@ struct batch {
 	struct list link;
 	int pipe; /* in which the thread says that it is done, by the batch's address */
 	unsigned int count;
-	int fd[BATCH_FDS];
+	struct item items[BATCH_ITEMS];
 };
 
 /* The thread. */
 
-static void *close_batch(void *arg)
+/* What was touched of it goes first, in pieces; then there is hardly anything left to unmap. */
+static void unmap(uint8_t *map, size_t len)
+{
+	for (size_t at = 0; at < len; at += PIECE_BYTES)
+		madvise(map + at, MIN(PIECE_BYTES, len - at), MADV_DONTNEED);
+	munmap(map, len);
+}
+
+static void close_without_lingering(int fd)
 {
 	static const struct linger none;
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+}
+
+static void *close_batch(void *arg)
+{
 	struct batch *batch = arg;
 	void *told = batch;
 
 	for (unsigned int i = 0; i < batch->count; i++) {
-		setsockopt(batch->fd[i], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-		close(batch->fd[i]);
+		if (batch->items[i].map)
+			unmap(batch->items[i].map, batch->items[i].len);
+		else
+			close_without_lingering(batch->items[i].fd);
 	}
 	while (write(batch->pipe, &told, sizeof(told)) < 0 && errno == EINTR)
 		;
@@ -141,12 +172,12 @@ static void on_closed(struct loop_op *op, int32_t res)
 		await_threads(loop);
 }
 
-/* The batch that the next descriptor goes to, or NULL: there is no memory. */
+/* The batch that the next item goes to, or NULL: there is no memory. */
 static struct batch *find_batch(struct loop_discards *discards)
 {
 	struct batch *batch = container_of(discards->waiting.prev, struct batch, link);
 
-	if (!list_empty(&discards->waiting) && batch->count < BATCH_FDS)
+	if (!list_empty(&discards->waiting) && batch->count < BATCH_ITEMS)
 		return batch;
 	batch = malloc(sizeof(*batch));
 	if (!batch)
@@ -158,25 +189,41 @@ static struct batch *find_batch(struct loop_discards *discards)
 	return batch;
 }
 
+/* Whether there is memory to do it later. */
+static bool give_away(struct loop_discards *discards, struct item item)
+{
+	struct batch *batch = find_batch(discards);
+
+	if (!batch)
+		return false;
+	batch->items[batch->count++] = item;
+	discards->loop->discards++;
+	loop_flush(discards->loop, &discards->start);
+	return true;
+}
+
+/* Without memory there are only bad choices, and nearly always it doesn't take long. */
 static void on_discard(struct fd_discarder *discarder, int fd)
 {
 	struct loop_discards *discards = container_of(discarder, struct loop_discards, discarder);
-	struct batch *batch = find_batch(discards);
 
-	/* There are only bad choices then, and nearly always it doesn't take long. */
-	if (!batch) {
+	if (!give_away(discards, (struct item){.fd = fd}))
 		fd_close(&fd);
-		return;
-	}
-	batch->fd[batch->count++] = fd;
-	discards->loop->discards++;
-	loop_flush(discards->loop, &discards->start);
+}
+
+static void on_unmap(struct fd_discarder *discarder, void *map, size_t len)
+{
+	struct loop_discards *discards = container_of(discarder, struct loop_discards, discarder);
+
+	if (!give_away(discards, (struct item){.map = map, .len = len}))
+		munmap(map, len);
 }
 
 void loop_discards_init(struct loop_discards *discards, struct loop *loop,
                         void (*emptied)(struct loop_discards *discards))
 {
 	discards->discarder.discard = on_discard;
+	discards->discarder.unmap = on_unmap;
 	discards->loop = loop;
 	discards->closing = NULL;
 	discards->emptied = emptied;

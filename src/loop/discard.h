@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Closes what one peer has sent, beside the loop, as closing may take for ever; see fd_discard().
+ * Mappings are given back there, too: it takes a second for some ten gigabytes that were touched.
  *
  * While there is something to close the peer has a thread, which does nothing else (if there can't
  * be one, it comes later). A worker of the ring's wouldn't do: the last reference to a file is
@@ -18,11 +19,11 @@
 struct loop_discards {
 	struct fd_discarder discarder;
 	struct loop *loop;
-	struct list waiting;     /* batches of descriptors, and */
+	struct list waiting;     /* batches of descriptors and mappings, and */
 	struct batch *closing;   /* the one that a thread has, or NULL */
 	struct loop_task start;  /* the next thread, at the end of the turn, */
 	struct loop_timer again; /* or later, if there can't be one */
-	/* All of them are closed. */
+	/* All of them are closed and unmapped. */
 	void (*emptied)(struct loop_discards *discards);
 };
 

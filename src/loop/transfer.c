@@ -167,7 +167,7 @@ void transfer_forget(struct transfer *transfer)
 {
 	assert(!transfer_under_way(transfer));
 	if (transfer->bytes)
-		munmap(transfer->bytes, transfer->limit + 1);
+		fd_discard_map(transfer->discarder, transfer->bytes, transfer->limit + 1);
 	transfer->bytes = NULL;
 }
 

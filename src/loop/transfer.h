@@ -41,7 +41,7 @@ struct transfer {
 	bool (*may_end)(struct transfer *transfer);
 };
 
-/* The descriptors of its transfers end with `discarder`. */
+/* The descriptors of its transfers, and the memory for what is read, end with `discarder`. */
 void transfer_init(struct transfer *transfer, struct loop_scope *scope,
                    struct fd_discarder *discarder,
                    void (*ended)(struct transfer *transfer, int error),

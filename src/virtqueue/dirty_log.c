@@ -31,7 +31,7 @@ void dirty_log_deinit(struct dirty_log *log)
 	if (!dirty_log_is_there(log))
 		return;
 	fault_guard_leave(&log->guard);
-	munmap(log->map, log->map_len);
+	fd_discard_map(log->discarder, log->map, log->map_len);
 	fd_discard(log->discarder, &log->fd);
 	dirty_log_init(log, log->discarder);
 }

@@ -45,10 +45,10 @@ enum dirty_log_verdict {
 	DIRTY_LOG_TOO_MUCH /* more would be mapped than may be */
 };
 
-/* Its file ends with `discarder` (NULL: is closed at once). */
+/* Its mapping and its file end with `discarder` (NULL: at once). */
 void dirty_log_init(struct dirty_log *log, struct fd_discarder *discarder);
 
-/* Unmaps it and closes the file. May be called again. */
+/* Its mapping and its file go to the discarder. May be called again. */
 void dirty_log_deinit(struct dirty_log *log);
 
 /* Whether there may be a log, of at most `most` bytes. Does nothing to fd. */

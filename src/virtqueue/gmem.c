@@ -56,7 +56,7 @@ static void unmap_at(struct gmem *gmem, unsigned int i)
 {
 	struct gmem_mapping *mapping = &gmem->mappings[i];
 
-	munmap(mapping->map, mapping->map_len);
+	fd_discard_map(gmem->discarder, mapping->map, mapping->map_len);
 	fd_discard(gmem->discarder, &mapping->fd);
 	memmove(mapping, mapping + 1, (gmem->count - i - 1) * sizeof(*mapping));
 	set_count(gmem, gmem->count - 1);
@@ -213,6 +213,11 @@ int gmem_map(struct gmem *gmem, const struct gmem_region *region, int fd)
 		return -errno;
 	/* A core of ours isn't the place for a guest's memory. */
 	madvise(map, len, MADV_DONTDUMP);
+	/*
+	 * Where a page is missing, a touch of ours adds 4 KiB to the file, and not 2 MiB that have
+	 * to be found and cleared first. What is huge already stays so in the file.
+	 */
+	madvise(map, len, MADV_NOHUGEPAGE);
 	mapping = &gmem->mappings[find_from(gmem, region->guest_addr)];
 	memmove(mapping + 1, mapping,
 	        (size_t)(&gmem->mappings[gmem->count] - mapping) * sizeof(*mapping));

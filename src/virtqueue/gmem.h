@@ -67,10 +67,10 @@ enum gmem_verdict {
 	GMEM_TOO_MUCH    /* more would be mapped than may be */
 };
 
-/* Its files end with `discarder` (NULL: are closed at once). */
+/* Its mappings and files end with `discarder` (NULL: at once). */
 void gmem_init(struct gmem *gmem, struct fd_discarder *discarder);
 
-/* Unmaps all and closes the files. May be called again, or used again after. */
+/* All mappings and files go to the discarder. May be called again, or used again after. */
 void gmem_deinit(struct gmem *gmem);
 
 /* Moves all regions of `from`, which is empty afterwards, to `to`, which loses its own. */

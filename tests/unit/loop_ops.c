@@ -440,6 +440,38 @@ TEST(what_is_discarded_is_closed_by_a_thread)
 	fd_discard(&d.peers[0].discarder, &(int){-1});
 }
 
+static bool is_mapped(void *map, size_t len)
+{
+	static unsigned char in_core[1 << 14];
+
+	return mincore(map, len, in_core) == 0 || errno != ENOMEM;
+}
+
+/* It takes long for what was touched. More than one piece, and one that isn't whole. */
+TEST(what_was_mapped_is_unmapped_by_a_thread)
+{
+	const size_t len = (40 << 20) + 4096;
+	struct discarding d;
+	uint8_t *map;
+
+	set_up_discarding(&d);
+	for (unsigned int i = 1; i <= 3; i++) {
+		map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		assert_ptr_not_equal(map, MAP_FAILED);
+		map[0] = map[len - 1] = 1;
+		fd_discard_map(&d.peers[0].discarder, map, len);
+		assert_true(is_mapped(map, len));
+		assert_int_equal(map[len - 1], 1);
+		turn_until(d.f.loop, d.emptied[0] == i);
+		assert_false(is_mapped(map, len));
+	}
+	/* With nobody to do it later it is done at once. */
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fd_discard_map(NULL, map, len);
+	assert_false(is_mapped(map, len));
+	tear_down(&d.f);
+}
+
 /* However long it takes: the other peer's are closed meanwhile, and files are written to. */
 TEST(what_one_peer_has_sent_is_in_nobody_elses_way)
 {
@@ -484,6 +516,7 @@ int main(void)
 	    UNIT(what_cannot_be_done_is_told_by_the_result),
 	    UNIT(an_op_may_be_armed_again_in_its_own_function),
 	    UNIT(what_is_discarded_is_closed_by_a_thread),
+	    UNIT(what_was_mapped_is_unmapped_by_a_thread),
 	    UNIT(what_one_peer_has_sent_is_in_nobody_elses_way),
 	};
 
