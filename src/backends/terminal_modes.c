@@ -474,9 +474,10 @@ static void put_charsets_off(struct writer *writer, const struct terminal_modes 
 size_t terminal_modes_take_back(const struct terminal_modes *modes,
                                 char ret_bytes[TERMINAL_MODES_BYTES_MAX])
 {
-	struct writer writer = {.bytes = ret_bytes};
 	bool alternate = modes->screen != 0;
+	struct writer writer = {0};
 
+	writer.bytes = ret_bytes;
 	put_end(&writer, &modes->sequence);
 	put_if(&writer, is_private_changed(modes, MODE_ANSI), "\x1b<");
 	put_if(&writer, modes->link, "\x1b]8;;\x1b\\");
@@ -504,8 +505,9 @@ size_t terminal_modes_take_back(const struct terminal_modes *modes,
 size_t terminal_modes_give_again(const struct terminal_modes *modes,
                                  char ret_bytes[TERMINAL_MODES_BYTES_MAX])
 {
-	struct writer writer = {.bytes = ret_bytes};
+	struct writer writer = {0};
 
+	writer.bytes = ret_bytes;
 	put_keyboard_on(&writer, &modes->keyboards[0]);
 	if (modes->screen != 0) {
 		put_with_number(&writer, "\x1b[?", modes->screen, "h");

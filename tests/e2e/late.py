@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """A client that comes after the guest's boot gets what was put out before:
-complete and in order, up to --history; with less history the end of it."""
+complete and in order, up to --history, without what the guest's shell asks its
+terminal; with less history the end of it, from the beginning of a line."""
 
 import re
 
@@ -9,6 +10,8 @@ from harness import PROMPT, check, check_same_bytes, run
 
 NOTICE = re.compile(rb'\r\n\[vhost-user-console:[^\r\n]*\r\n')
 SMALL = 4096
+# Busybox's shell asks for the cursor's position behind each prompt.
+ASKS = b'\x1b[6n'
 
 
 def compare(case, history, *arguments):
@@ -19,6 +22,7 @@ def compare(case, history, *arguments):
     guest = case.guest(daemon, append='console=ttyS0 console=hvc0')
     early.login()
     early.run('dmesg')
+    early.expect(re.escape(ASKS))
     before = len(early.data)
 
     late = [case.client(daemon), case.client(daemon)]
@@ -29,16 +33,19 @@ def compare(case, history, *arguments):
         client.expect(rb'to all: 42\r\n')
         client.expect(rb'E\d+=0\r\n' + PROMPT)
     # What the shell's line editor sends after its prompt may still be under way.
-    wanted = bytes(early.data)
+    before -= early.data[:before].count(ASKS) * len(ASKS)
+    wanted = bytes(early.data).replace(ASKS, b'')
     end = wanted.rindex(PROMPT) + len(PROMPT)
     for client in late:
         got = bytes(client.data)
-        got = got[:got.rindex(PROMPT) + len(PROMPT)]
+        check(ASKS not in got[:got.index(b'to all')], f'{client.name} is asked again')
+        got = got[:got.rindex(PROMPT) + len(PROMPT)].replace(ASKS, b'')
         if len(wanted) <= history:
             check_same_bytes(got, wanted[:end], f'{client.name}: the guest\'s output')
             continue
         got = NOTICE.sub(b'', got, count=1) if NOTICE.match(got) else got
         check_same_bytes(got, wanted[end - len(got):end], f'{client.name}: the output\'s end')
+        check(wanted[:end - len(got)].endswith(b'\n'), f'{client.name} begins within a line')
         kept = len(got) - (end - before)
         check(history // 2 <= kept <= history,
               f'{client.name}: {kept} bytes of earlier output with a history of {history}')

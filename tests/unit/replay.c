@@ -262,30 +262,25 @@ TEST(live_output_is_never_touched)
 /* What comes behind a question completes nothing that came before it. */
 TEST(no_question_comes_of_leaving_one_out)
 {
-	static const char *const rows[] = {
-	    "ab\x1b[6\x1b[5nncd",
-	    "ab\x1b[6\x1b[1\x1b[5nncd",
-	    "ab\x1b]4;1;?\x1b[5n\x07"
-	    "cd",
-	    "ab\x1b\x1b[5nZcd",
-	    "ab\xc2\x1b[5n\x9b"
-	    "6ncd",
-	    "ab\xc2\x05\x9b"
-	    "6ncd",
+	static const struct {
+		const char *text, *wanted;
+	} rows[] = {
+	    {"ab\x1b[6\x1b[5nncd", "abncd"},
+	    {"ab\x1b[6\x1b[1\x1b[5nncd", "abncd"},
+	    {"ab\x1b]4;1;?\x1b[5n\x07xy", "ab\x07xy"},
+	    {"ab\x1b\x1b[5nZcd", "abZcd"},
+	    /* U+009B is CSI. */
+	    {"ab\xc2\x1b[5n\x9b?6ncd", "abcd"},
+	    {"ab\xc2\x05\x9b?6ncd", "abcd"},
 	};
-	static const char *const wanted[] = {"abncd",
-	                                     "abncd",
-	                                     "ab\x07"
-	                                     "cd",
-	                                     "abZcd",
-	                                     "abcd",
-	                                     "abcd"};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
+		size_t len = strlen(rows[i].text);
+
 		for (size_t piece = 1; piece < 64; piece++) {
-			start(rows[i], strlen(rows[i]), 0);
-			expect(rows[i], replay_all(0, strlen(rows[i]), piece), wanted[i],
-			       strlen(wanted[i]));
+			start(rows[i].text, len, 0);
+			expect(rows[i].text, replay_all(0, len, piece), rows[i].wanted,
+			       strlen(rows[i].wanted));
 		}
 	}
 }
@@ -296,8 +291,8 @@ TEST(what_never_ends_is_looked_at_in_turns)
 	struct replay replay;
 	uint64_t pos = 0;
 
-	for (size_t i = 0; i < SIZE; i += 2)
-		memcpy(text + i, "\x1b[", 2);
+	for (size_t i = 0; i < SIZE; i++)
+		text[i] = i % 2 ? '[' : '\x1b';
 	start(text, SIZE, 0);
 	replay_init(&replay, 0, SIZE);
 	assert_int_equal(replay_next(&replay, &ring, &pos, 100), 100);
@@ -307,12 +302,13 @@ TEST(what_never_ends_is_looked_at_in_turns)
 
 TEST(a_sequence_without_end_is_no_question)
 {
+	static const char begin[] = "\x1b]4;?", end[] = "\x07\x1b[6nabcd";
 	static char text[SIZE];
 	size_t len = SIZE - 1;
 
 	memset(text, ';', sizeof(text));
-	memcpy(text, "\x1b]4;?", 5);
-	memcpy(text + SIZE - 10, "\x07\x1b[6nabcd", 9);
+	memcpy(text, begin, sizeof(begin) - 1);
+	memcpy(text + SIZE - sizeof(end), end, sizeof(end) - 1);
 	start(text, len, 0);
 	for (size_t piece = 1000; piece < 20000; piece += 7000)
 		assert_int_equal(replay_all(0, len, piece), len - 4);

@@ -200,6 +200,9 @@ TEST(what_was_taken_back_can_be_switched_on_again)
 /* However many a guest switches, those that are known have their place and all have room. */
 TEST(all_that_can_be_followed_fits)
 {
+	static const char others[] =
+	    "\x1b[12l\x1b[?25l\x1b[?7l\x1b[?8l\x1b[?1049h\x1b[9999999;9999999r";
+
 	terminal_modes_init(&modes);
 	for (unsigned int number = 0; number < 70000; number++) {
 		char text[32];
@@ -218,8 +221,7 @@ TEST(all_that_can_be_followed_fits)
 		                                     "\x1b]%u;x\x07\x1b[%uh",
 		                                     number, number, number));
 	}
-	terminal_modes_sent(
-	    &modes, "\x1b[12l\x1b[?25l\x1b[?7l\x1b[?8l\x1b[?1049h\x1b[9999999;9999999r", 49);
+	terminal_modes_sent(&modes, others, sizeof(others) - 1);
 	assert_in_range(strlen(take_back()), 1, TERMINAL_MODES_BYTES_MAX - 1);
 	assert_non_null(strstr(bytes, "\x1b[?1003l"));
 	assert_non_null(strstr(bytes, "\x1b[?2048l"));
