@@ -32,10 +32,13 @@ def region(gpa=GPA, size=SIZE, uva=UVA, offset=OFFSET):
     return u(gpa, size, uva, offset, width=64)
 
 
-def ring_at(vring):
+def ring_at(vring, size=RING):
     """(descriptors, available, used) of a vring, from the region's start."""
-    start = 0x1000 + vring * 0x4000
-    return start, start + 0x1000, start + 0x2000
+    if size > 256:
+        start, part = 0xa0000 + vring * 0x10000, 0x4000
+    else:
+        start, part = 0x1000 + vring * 0x4000, 0x1000
+    return start, start + part, start + 2 * part
 
 
 class Conversation:
@@ -94,14 +97,14 @@ class Conversation:
         return self.fine(f'SET_MEM_TABLE fds=ram {u(1, 0)} {region()}')
 
     def vring(self, vring, base=0, size=RING):
-        desc, avail, used = (UVA + part for part in ring_at(vring))
         self.avail[vring] = self.base[vring] = base
         self.size[vring] = size
+        desc, avail, used = (UVA + part for part in self.ring_at(vring))
         self.add(f'file kick{vring} eventfd', f'file call{vring} eventfd',
                  f'file err{vring} eventfd')
         if base:
-            self.ram(ring_at(vring)[2] + 2, f'u16={base:#x}')
-            self.ram(ring_at(vring)[1] + 2, f'u16={base:#x}')
+            self.ram(self.ring_at(vring)[2] + 2, f'u16={base:#x}')
+            self.ram(self.ring_at(vring)[1] + 2, f'u16={base:#x}')
         self.fine(f'SET_VRING_NUM {u(vring, size)}')
         self.fine(f'SET_VRING_BASE {u(vring, base)}')
         self.fine(f'SET_VRING_ADDR {u(vring, 0)} {u(desc, used, avail, 0, width=64)}')
@@ -119,11 +122,14 @@ class Conversation:
         return self
 
     # Rings.
+    def ring_at(self, vring):
+        return ring_at(vring, self.size.get(vring, RING))
+
     def ram(self, at, pieces):
         return self.add(f'write ram {OFFSET + at:#x} {pieces}')
 
     def desc(self, vring, index, address, length, flags=0, following=0):
-        return self.desc_at(ring_at(vring)[0] + 16 * index, address, length, flags, following)
+        return self.desc_at(self.ring_at(vring)[0] + 16 * index, address, length, flags, following)
 
     def desc_at(self, at, address, length, flags=0, following=0):
         return self.ram(at, f'u64={address:#x} u32={length:#x} u16={flags} u16={following}')
@@ -133,7 +139,7 @@ class Conversation:
 
     def offer(self, vring, *heads):
         """Makes the heads available and kicks."""
-        at = ring_at(vring)[1]
+        at = self.ring_at(vring)[1]
         for head in heads:
             self.ram(at + 4 + 2 * (self.avail[vring] % self.size[vring]), f'u16={head:#x}')
             self.avail[vring] = self.avail[vring] + 1 & 0xffff
@@ -143,7 +149,7 @@ class Conversation:
     def used(self, vring, count):
         """Waits until so many chains have come back."""
         index = self.base[vring] + count & 0xffff
-        return self.add(f'expect memory ram {OFFSET + ring_at(vring)[2] + 2:#x} u16={index:#x}')
+        return self.add(f'expect memory ram {OFFSET + self.ring_at(vring)[2] + 2:#x} u16={index:#x}')
 
     def broken(self, vring):
         return self.add(f'expect error err{vring}').survival()

@@ -248,6 +248,15 @@ def sizes():
     addr.add(f'send SET_VRING_ADDR need-reply {u(TX, 0)} {u(*at, 0, width=64)}',
              'file kick1 eventfd', f'send SET_VRING_KICK need-reply fds=kick1 u64={TX}')
     yield 'used-crosses-end', addr.survival()
+    for name, about, parts in (
+            ('descriptors', 'Descriptors that reach into the available ring.', (0x1000, 0x3000, 0x10f0)),
+            ('indices', 'One index that is the available and the used one.', (0x1000, 0x2000, 0x2000))):
+        overlap = Conversation(about).need('needs console')
+        overlap.negotiate().features().memory().fine(f'SET_VRING_NUM {u(TX, RING)}')
+        overlap.add(f'send SET_VRING_ADDR need-reply {u(TX, 0)} '
+                    f'{u(*(UVA + part for part in parts), 0, width=64)}',
+                    'file kick1 eventfd', f'send SET_VRING_KICK need-reply fds=kick1 u64={TX}')
+        yield f'overlapping-{name}', overlap.survival()
 
 
 def seeds():
