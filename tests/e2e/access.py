@@ -18,12 +18,16 @@ LINES = 200_000
 AWK = f'BEGIN {{ for (i = 0; i < {LINES}; i++) printf "{LINE[:-1]}\\n", i }}'
 # What the daemon asks of a telnet client when it comes, and it never answers.
 GREETING = b'\xff\xfb\x01\xff\xfb\x03\xff\xfd\x03\xff\xfb\x00\xff\xfd\x1f'
+# For the cursor's place, at each prompt.
+QUESTION = b'\x1b[6n'
 WATCHES = b'you only watch, another client writes'
 WRITES = b'you write now'
 
 
 def pieces(data):
-    """([(position in the guest's output, bytes)], what else it was told, where it ends)."""
+    """([(position in the guest's output, bytes)], what else it was told, where it ends), all without
+    the shell's questions, which who comes late isn't sent."""
+    data = data.replace(QUESTION, b'')
     found, told, position, start = [], [], 0, 0
     for mark in MARK.finditer(data):
         found.append((position, data[start:mark.start()]))
