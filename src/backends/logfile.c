@@ -39,6 +39,7 @@ struct logfile {
 	enum logfile_state state;
 	struct loop_op write, room;
 	struct loop_timer retry, slow;
+	uint64_t slow_since_ms; /* loop time at which `slow` began to count */
 	struct loop_task flush;
 	struct reader reader;
 	struct stage stage;
@@ -82,6 +83,7 @@ static void wake_log(struct reader *reader)
 /* While a thread is at work for it, somebody looks whether that comes to an end. */
 static void watch_thread(struct logfile *log)
 {
+	log->slow_since_ms = loop_now_ms(log->scope.loop);
 	if (!log->slow.op.armed)
 		loop_timer_arm(&log->slow, SLOW_MS);
 }
@@ -285,10 +287,16 @@ static void on_done(void *owner, int res)
 static void on_slow(struct loop_op *op, int32_t res)
 {
 	struct logfile *log = container_of(op, struct logfile, slow.op);
+	uint64_t passed = loop_now_ms(op->scope->loop) - log->slow_since_ms;
 
 	(void)res;
 	if (op->scope->closing || !slow_file_busy(log->file))
 		return;
+	/* It was armed for a call that is done: another one has begun since. */
+	if (passed < SLOW_MS) {
+		loop_timer_arm(&log->slow, SLOW_MS - passed);
+		return;
+	}
 	if (log->stopped) {
 		close_scope(log);
 		return;

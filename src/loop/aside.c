@@ -29,7 +29,7 @@ struct aside_pool {
 	struct list queued;   /* calls that no thread has yet, */
 	unsigned int waiting; /* how many these are, */
 	struct list made;     /* and those that are made */
-	unsigned int idle;    /* threads */
+	unsigned int idle;    /* threads without a call, also those that are just starting */
 	unsigned int users;   /* threads, and the loop */
 	bool ending;
 	int told; /* an eventfd: something is made; until the loop's end */
@@ -64,10 +64,8 @@ static bool await_call(struct aside_pool *pool)
 	};
 	int r = 0;
 
-	pool->idle++;
 	while (list_empty(&pool->queued) && !pool->ending && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&pool->work, &pool->lock, &at);
-	pool->idle--;
 	return !list_empty(&pool->queued);
 }
 
@@ -78,9 +76,11 @@ static void make_next(struct aside_pool *pool)
 
 	list_remove(&call->link);
 	pool->waiting--;
+	pool->idle--;
 	pthread_mutex_unlock(&pool->lock);
 	call->run(call);
 	pthread_mutex_lock(&pool->lock);
+	pool->idle++;
 	list_append(&pool->made, &call->link);
 	/* It can be full only if the loop has been told very often. */
 	while (!pool->ending && write(pool->told, &one, sizeof(one)) < 0 && errno == EINTR)
@@ -92,8 +92,9 @@ static void *run_thread(void *arg)
 	struct aside_pool *pool = arg;
 
 	pthread_mutex_lock(&pool->lock);
-	while (!list_empty(&pool->queued) || await_call(pool))
+	while (await_call(pool))
 		make_next(pool);
+	pool->idle--;
 	leave_pool(pool);
 	return NULL;
 }
@@ -111,10 +112,11 @@ static int start_thread(struct aside_pool *pool)
 	pthread_attr_setsigmask_np(&attr, &all);
 	pthread_attr_setstacksize(&attr, MAX(STACK_BYTES, (size_t)PTHREAD_STACK_MIN));
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pool->users++;
 	r = pthread_create(&thread, &attr, run_thread, pool);
-	if (r != 0)
-		pool->users--;
+	if (r == 0) {
+		pool->users++;
+		pool->idle++;
+	}
 	pthread_attr_destroy(&attr);
 	return -r;
 }
@@ -131,7 +133,7 @@ static void find_threads(struct loop *loop)
 	pthread_mutex_lock(&pool->lock);
 	if (pool->waiting > 0 && pool->idle > 0)
 		pthread_cond_broadcast(&pool->work);
-	for (unsigned int n = pool->idle; n < pool->waiting && r == 0; n++)
+	while (pool->idle < pool->waiting && r == 0)
 		r = start_thread(pool);
 	pthread_mutex_unlock(&pool->lock);
 	if (r == 0)

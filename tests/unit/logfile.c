@@ -357,6 +357,55 @@ static void hang(enum hung_files_from from, bool later)
 	tear_down();
 }
 
+static unsigned int count_threads(void)
+{
+	char line[128];
+	unsigned int threads = 0;
+	FILE *status = fopen("/proc/self/status", "re");
+
+	assert_non_null(status);
+	while (fgets(line, sizeof(line), status) && sscanf(line, "Threads: %u", &threads) != 1)
+		;
+	fclose(status);
+	return threads;
+}
+
+static int gate[2];
+
+static void run_waiting(struct aside_call *call)
+{
+	char byte;
+
+	(void)call;
+	while (read(gate[0], &byte, 1) < 0 && errno == EINTR)
+		;
+}
+
+static void on_call_done(struct aside_call *call)
+{
+	(void)call;
+}
+
+/* Though the threads may not yet have begun when the next call is queued. */
+TEST(no_call_has_more_than_one_thread)
+{
+	static struct aside_call calls[64];
+	unsigned int before;
+
+	set_up();
+	before = count_threads();
+	assert_return_code(pipe(gate), 0);
+	for (unsigned int i = 0; i < 64; i++) {
+		calls[i] = (struct aside_call){.run = run_waiting, .done = on_call_done};
+		loop_aside(f.loop, &calls[i]);
+	}
+	assert_true(count_threads() <= before + 64);
+	close(gate[1]);
+	turn_until(f.loop, loop_aside_calls(f.loop) == 0);
+	close(gate[0]);
+	tear_down();
+}
+
 TEST(a_file_system_that_does_not_answer_costs_its_own_logs)
 {
 	hang(HUNG_FROM_THE_BEGINNING, false);
@@ -383,6 +432,7 @@ int main(void)
 	    UNIT(what_can_not_be_a_log_is_refused),
 	    UNIT(a_full_file_is_tried_again),
 	    UNIT(while_others_are_served_an_answer_comes_later),
+	    UNIT(no_call_has_more_than_one_thread),
 	    UNIT(a_file_system_that_does_not_answer_costs_its_own_logs),
 	    UNIT(nor_do_those_wait_that_come_later),
 	    UNIT(a_write_that_is_not_answered_costs_its_own_log),
