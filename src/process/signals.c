@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const int requests[] = {
     SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH, SIGXCPU,
@@ -21,6 +23,13 @@ static const int strays[] = {
 
 /* SIGTTOU: the log's terminal is written to also from the background. */
 static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
+
+/*
+ * The C library keeps these for itself, below SIGRTMIN, and has its own functions refuse them: so
+ * the kernel is asked. It sets a handler anew where it needs one, when there are threads.
+ */
+#define KERNEL_SIGRTMIN     32
+#define KERNEL_SIGSET_BYTES 8
 
 static const int fatal[] = {
     SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
@@ -42,6 +51,18 @@ static void on_fatal(int signal)
 	raise(signal);
 }
 
+/* The kernel's struct sigaction: the handler comes first, and all else is zero. */
+static void ignore_reserved(void)
+{
+	static const struct {
+		void (*handler)(int signal);
+		unsigned long rest[8];
+	} action = {.handler = SIG_IGN};
+
+	for (int i = KERNEL_SIGRTMIN; i < SIGRTMIN; i++)
+		syscall(SYS_rt_sigaction, i, &action, NULL, KERNEL_SIGSET_BYTES);
+}
+
 void signals_guard(void)
 {
 	stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof(handler_stack)};
@@ -52,6 +73,7 @@ void signals_guard(void)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
+	ignore_reserved();
 	sigaltstack(&stack, NULL);
 	for (unsigned int i = 0; i < ARRAY_SIZE(fatal); i++) {
 		struct sigaction there;

@@ -5,7 +5,8 @@
  * SIGTERM and SIGINT, SIGHUP, SIGTSTP, SIGCONT and SIGWINCH are requests, and SIGXCPU is the
  * system's announcement of the end: these are read from a descriptor, as are those that mean
  * nothing here (SIGUSR1, SIGALRM, the real-time ones ...), so that whoever sends one by mistake
- * does no harm. What a write to a closed pipe or a full file sends is ignored: the write fails.
+ * does no harm. What a write to a closed pipe or a full file sends is ignored: the write fails. So
+ * are signals 32 and 33, which the C library keeps for itself.
  * What a fault of the program sends, and SIGQUIT, do what they always do, after a line.
  */
 #ifndef PROCESS_SIGNALS_H

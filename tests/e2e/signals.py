@@ -17,6 +17,8 @@ DIES = {signal.SIGQUIT, signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SI
 # Without a line, and nothing happens.
 QUIET = {signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGURG,
          signal.SIGWINCH, signal.SIGCONT, signal.SIGTTOU}
+# The C library's own, which Python's valid_signals() leaves out.
+RESERVED = set(range(32, signal.SIGRTMIN))
 # The process stops until SIGCONT, as it was asked to.
 STOPS = {signal.SIGSTOP, signal.SIGTSTP}
 KILLS = {signal.SIGKILL}
@@ -70,7 +72,7 @@ def judge_signal(case, number):
     elif number in DIES:
         check_equal(daemon.wait(name), -number, f'exit status after {name}')
         check(name.encode() in lines(daemon)[len(before):], f'no line for {name}')
-    elif number in QUIET:
+    elif number in QUIET | RESERVED:
         lives(daemon, name)
         check(name.encode() not in lines(daemon), f'a line for {name}')
     else:
@@ -99,7 +101,7 @@ def judge_limits(case):
 
 def signals(case):
     sanitized = 'ASAN_OPTIONS' in os.environ
-    for number in sorted(signal.valid_signals()):
+    for number in sorted(signal.valid_signals() | RESERVED):
         if number in STOPS | KILLS or (sanitized and number in DIES):
             continue
         judge_signal(case, number)
