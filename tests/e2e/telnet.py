@@ -82,13 +82,13 @@ def telnet(case):
             (100, b'\xff\xfb\x00' b'1\r\n2', b'31 0d 32'),
             (110, b'1\r\x002', b'31 0d 32'),
             (120, b'\xff\xfa\x56\xff\xf0' b'x\x9cy', b'78 9c 79')):
-        raw_input(person, number)
+        tmux.guest_takes(3, number)
         raw.expect(rb'\nraw %d\n' % (number + 2))
         raw.send(sent)
         raw.expect(b' ' + shown + rb'\n')
         raw.expect(rb'guest# ')
     # An urgent byte, too, is where it was sent: "Synch", RFC 854.
-    raw_input(person, 130)
+    tmux.guest_takes(3, 130)
     raw.expect(rb'\nraw 132\n')
     raw.socket.send(b'1\xff\xf2', socket.MSG_OOB)
     raw.send(b'23')
