@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "process/signals.h"
 
-#include "base/log.h"
+#include "base/crash.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -22,44 +22,11 @@ static const int strays[] = {
 /* SIGTTOU: the log's terminal is written to also from the background. */
 static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
 
-static const int fatal[] = {
-    SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
-};
-
-/* For a handler when there is no more stack. */
-static char handler_stack[16 * 1024];
-
-static void on_fatal(int signal)
-{
-	char text[64] = "SIG";
-	const char *name = sigabbrev_np(signal);
-
-	/* Only what a handler may call. */
-	strcat(text, name ? name : "?");
-	strcat(text, signal == SIGQUIT ? ": ending at once" : ": a fault of this program");
-	log_last_words(text);
-	/* The handler is gone (SA_RESETHAND): the signal does now what it does. */
-	raise(signal);
-}
-
 void signals_guard(void)
 {
-	stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof(handler_stack)};
-	struct sigaction action = {
-	    .sa_handler = on_fatal,
-	    .sa_flags = (int)(SA_RESETHAND | SA_ONSTACK),
-	};
-
 	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
-	sigaltstack(&stack, NULL);
-	for (unsigned int i = 0; i < ARRAY_SIZE(fatal); i++) {
-		struct sigaction there;
-
-		/* Handlers that are there, a sanitizer's say, stay. */
-		if (sigaction(fatal[i], NULL, &there) == 0 && there.sa_handler == SIG_DFL)
-			sigaction(fatal[i], &action, NULL);
-	}
+	crash_guard();
 }
 
 int signals_take(void)
