@@ -11,6 +11,7 @@
 #include "terminal_fixture.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -288,12 +289,24 @@ static void leave_by_trap(void)
 	raise(SIGTRAP);
 }
 
+/* What was written reaches the master a moment later. */
 static void expect_read(const char *text)
 {
-	char bytes[256] = {0};
+	struct pollfd master = {.fd = terminal_master, .events = POLLIN};
+	size_t len = strlen(text), done = 0;
+	char bytes[256];
 
-	assert_true(read(terminal_master, bytes, sizeof(bytes) - 1) >= 0);
-	assert_string_equal(bytes, text);
+	assert_true(len < sizeof(bytes));
+	while (done < len) {
+		ssize_t n;
+
+		assert_int_equal(poll(&master, 1, (int)support_deadline_ms()), 1);
+		n = read(terminal_master, bytes + done, len - done);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+	assert_memory_equal(bytes, text, len);
+	assert_int_equal(read(terminal_master, bytes, 1), -1);
 }
 
 TEST(the_terminal_is_restored_at_exit_and_at_a_crash)
