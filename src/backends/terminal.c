@@ -2,8 +2,8 @@
 #include "backends/terminal.h"
 
 #include "backends/terminal_modes.h"
+#include "base/crash.h"
 #include "base/log.h"
-#include "base/macros.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +73,7 @@ static void restore_attributes(void)
 	set_attributes(the_terminal.fd, &the_terminal.before);
 }
 
-/* What the guest has switched, then what we have. */
+/* What the guest has switched, then what we have. Async-signal-safe. */
 static void restore(void)
 {
 	char bytes[TERMINAL_MODES_BYTES_MAX];
@@ -83,30 +83,12 @@ static void restore(void)
 	restore_attributes();
 }
 
-static void on_crash(int signal)
-{
-	restore();
-	/* The handler is gone (SA_RESETHAND): the signal does now what it does. */
-	raise(signal);
-}
-
-/* All signals that end a process by default. Handlers that are there, a sanitizer's say, stay. */
 static void guard_against_crashes(void)
 {
-	static const int crashes[] = {
-	    SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGQUIT, SIGUSR1,
-	    SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR, SIGXCPU, SIGXFSZ,
-	};
-	struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
-
 	if (the_terminal.guarded)
 		return;
-	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++) {
-		struct sigaction there;
-
-		if (sigaction(crashes[i], NULL, &there) == 0 && there.sa_handler == SIG_DFL)
-			sigaction(crashes[i], &action, NULL);
-	}
+	crash_guard();
+	crash_restore_by(restore);
 	atexit(restore);
 	the_terminal.guarded = true;
 }

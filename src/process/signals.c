@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "process/signals.h"
 
-#include "base/log.h"
+#include "base/crash.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -31,26 +31,6 @@ static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
 #define KERNEL_SIGRTMIN     32
 #define KERNEL_SIGSET_BYTES 8
 
-static const int fatal[] = {
-    SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
-};
-
-/* For a handler when there is no more stack. */
-static char handler_stack[16 * 1024];
-
-static void on_fatal(int signal)
-{
-	char text[64] = "SIG";
-	const char *name = sigabbrev_np(signal);
-
-	/* Only what a handler may call. */
-	strcat(text, name ? name : "?");
-	strcat(text, signal == SIGQUIT ? ": ending at once" : ": a fault of this program");
-	log_last_words(text);
-	/* The handler is gone (SA_RESETHAND): the signal does now what it does. */
-	raise(signal);
-}
-
 /* The kernel's struct sigaction: the handler comes first, and all else is zero. */
 static void ignore_reserved(void)
 {
@@ -65,23 +45,10 @@ static void ignore_reserved(void)
 
 void signals_guard(void)
 {
-	stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof(handler_stack)};
-	struct sigaction action = {
-	    .sa_handler = on_fatal,
-	    .sa_flags = (int)(SA_RESETHAND | SA_ONSTACK),
-	};
-
 	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	ignore_reserved();
-	sigaltstack(&stack, NULL);
-	for (unsigned int i = 0; i < ARRAY_SIZE(fatal); i++) {
-		struct sigaction there;
-
-		/* Handlers that are there, a sanitizer's say, stay. */
-		if (sigaction(fatal[i], NULL, &there) == 0 && there.sa_handler == SIG_DFL)
-			sigaction(fatal[i], &action, NULL);
-	}
+	crash_guard();
 }
 
 int signals_take(void)

@@ -7,7 +7,8 @@
  * nothing here (SIGUSR1, SIGALRM, the real-time ones ...), so that whoever sends one by mistake
  * does no harm. What a write to a closed pipe or a full file sends is ignored: the write fails. So
  * are signals 32 and 33, which the C library keeps for itself.
- * What a fault of the program sends, and SIGQUIT, do what they always do, after a line.
+ * What a fault of the program sends, and SIGQUIT, do what they always do, after a line
+ * (base/crash.h).
  */
 #ifndef PROCESS_SIGNALS_H
 #define PROCESS_SIGNALS_H

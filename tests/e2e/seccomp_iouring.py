@@ -7,6 +7,7 @@ import ctypes
 import errno
 import platform
 import struct
+import subprocess
 
 from harness import DAEMON, LIBC, Skip, check, check_equal, run, run_program
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from harness import Skip, check, check_equal, run, wait
+from harness import Skip, check_equal, run
 
 # Enough for thousands of system calls; each is slow while it is traced.
 PIECE = 1 << 16

@@ -7,9 +7,11 @@
 
 #include "backends/escape_key.h"
 #include "backends/terminal.h"
+#include "process/signals.h"
 #include "terminal_fixture.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -287,12 +289,24 @@ static void leave_by_trap(void)
 	raise(SIGTRAP);
 }
 
+/* What was written reaches the master a moment later. */
 static void expect_read(const char *text)
 {
-	char bytes[256] = {0};
+	struct pollfd master = {.fd = terminal_master, .events = POLLIN};
+	size_t len = strlen(text), done = 0;
+	char bytes[256];
 
-	assert_true(read(terminal_master, bytes, sizeof(bytes) - 1) >= 0);
-	assert_string_equal(bytes, text);
+	assert_true(len < sizeof(bytes));
+	while (done < len) {
+		ssize_t n;
+
+		assert_int_equal(poll(&master, 1, (int)support_deadline_ms()), 1);
+		n = read(terminal_master, bytes + done, len - done);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+	assert_memory_equal(bytes, text, len);
+	assert_int_equal(read(terminal_master, bytes, 1), -1);
 }
 
 TEST(the_terminal_is_restored_at_exit_and_at_a_crash)
@@ -325,6 +339,48 @@ TEST(the_terminal_is_restored_at_exit_and_at_a_crash)
 			assert_int_equal(WEXITSTATUS(status), 3);
 		else
 			assert_int_equal(WTERMSIG(status), i == 1 ? SIGABRT : SIGTRAP);
+		terminal_fixture_close();
+	}
+}
+
+/*
+ * As in the daemon, whose handlers are there first, with standard error in the same terminal: the
+ * guest's modes go, then ours, and then comes the line, which so ends in CR LF.
+ */
+TEST(a_crash_of_the_daemon_restores_the_terminal_and_then_says_so)
+{
+	static const struct {
+		int signal;
+		const char *shown;
+	} crashes[] = {
+	    {SIGABRT, "\x1b[?1000lvhost-user-console: error: SIGABRT: a fault of this program\r\n"},
+	    {SIGTRAP, "\x1b[?1000lvhost-user-console: error: SIGTRAP: a fault of this program\r\n"},
+	    {SIGQUIT, "\x1b[?1000lvhost-user-console: error: SIGQUIT: ending at once\r\n"},
+	};
+	static const char switched[] = "\x1b[?1000h";
+
+	for (size_t i = 0; i < ROWS(crashes); i++) {
+		pid_t child;
+		int status;
+
+		terminal_fixture_open();
+		fflush(NULL);
+		child = fork();
+		if (child == 0) {
+			signals_guard();
+			dup2(terminal_slave, STDERR_FILENO);
+			fcntl(terminal_slave, F_SETFL, O_NONBLOCK);
+			if (terminal_enter_raw(terminal_slave) < 0)
+				_exit(1);
+			terminal_show(terminal_slave);
+			terminal_sent(switched, sizeof(switched) - 1);
+			raise(crashes[i].signal);
+			_exit(2);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(terminal_is_as_before());
+		expect_read(crashes[i].shown);
+		assert_int_equal(WTERMSIG(status), crashes[i].signal);
 		terminal_fixture_close();
 	}
 }
@@ -384,6 +440,7 @@ static int run(void)
 	    UNIT(what_is_held_back_is_not_lost_when_there_is_no_room),
 	    UNIT(another_escape_key_or_none_can_be_chosen),
 	    UNIT(the_terminal_is_restored_at_exit_and_at_a_crash),
+	    UNIT(a_crash_of_the_daemon_restores_the_terminal_and_then_says_so),
 	    UNIT(in_the_background_the_terminal_is_left_alone),
 	    UNIT(entering_and_leaving_twice_does_no_harm),
 	};
