@@ -121,8 +121,9 @@ TEST(only_those_are_charged_that_hold_the_device)
 	reader_take_gap(&f.b.reader);
 	read_bytes(&f.b, RING / 2);
 	block(&f.b);
-	while (!f.a.reader.lagging)
+	for (unsigned int ms = 0; ms < RING / OUTPUT_PACE; ms += STEP_MS)
 		hold(&f.a, 0);
+	assert_true(f.a.reader.lagging);
 	reader_set_blocked(&f.b.reader, false);
 	assert_false(f.b.reader.lagging);
 	leave(&f.a);
