@@ -95,6 +95,7 @@ static void greet(int fd, char name[SERVER_NAME_BYTES])
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
 	set_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, ASKING_INTERVAL_MAX_MS);
+	set_option(fd, SOL_SOCKET, SO_SNDBUF, NETWORK_SEND_BUFFER);
 }
 
 static void free_network(struct server *server)

@@ -12,6 +12,12 @@
 #include <stdint.h>
 
 /*
+ * Bytes that a client's socket holds, unread or on their way; the kernel uses up to twice as much
+ * for them. Left to itself it lets that grow to several MiB, for each client that doesn't read.
+ */
+#define NETWORK_SEND_BUFFER (512 * 1024)
+
+/*
  * Listens on the numeric `address` (IPv4 or IPv6) and `tcp_port`. Returns 0 or -errno, which it
  * has logged. The backend frees itself before `stopped`.
  */

@@ -64,4 +64,16 @@ static inline void list_take(struct list *to, struct list *from)
 	list_init(from);
 }
 
+/* Moves all elements of `from`, in order, before those of `to`. */
+static inline void list_take_first(struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->prev->next = to->next;
+	to->next->prev = from->prev;
+	to->next = from->next;
+	to->next->prev = to;
+	list_init(from);
+}
+
 #endif

@@ -313,6 +313,11 @@ void loop_arm_recvmsg(struct loop_op *op, int fd, struct msghdr *msg, int flags)
 
 void loop_arm_sendmsg(struct loop_op *op, int fd, const struct msghdr *msg, int flags)
 {
+	size_t *sending = &op->scope->loop->sending;
+
+	*sending += LOOP_SEND_OVERHEAD;
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		*sending += msg->msg_iov[i].iov_len;
 	arm(op, IORING_OP_SENDMSG, fd, msg, 1, (uint32_t)flags);
 }
 

@@ -165,6 +165,15 @@ void loop_timer_init(struct loop_timer *timer, struct loop_scope *scope, loop_op
 /* Completes with -ETIME when the time has passed. */
 void loop_timer_arm(struct loop_timer *timer, uint64_t ms);
 
+/*
+ * A system call sends so many bytes, and those of one message more: the flush and gather tasks that
+ * are left go on in the next turn, in order. So whoever else is served doesn't wait for all that is
+ * to be sent, however many peers it is for. A message counts LOOP_SEND_OVERHEAD more, since a small
+ * one takes its time, too.
+ */
+#define LOOP_SEND_BYTES    (4u * 1024 * 1024)
+#define LOOP_SEND_OVERHEAD (16u * 1024)
+
 void loop_task_init(struct loop_task *task, loop_task_fn *fn);
 /* Queues the task once, however often it is asked for. */
 void loop_work(struct loop *loop, struct loop_task *task);

@@ -37,6 +37,7 @@ struct loop {
 	uint64_t now_ms;
 	uint64_t watch_ns, gather_ns; /* LOOP_WATCH_NS and LOOP_GATHER_NS, but in tests */
 	uint64_t gathered_ns;         /* when gather tasks were run last */
+	size_t sending; /* what the flush and gather tasks of this turn have armed to be sent */
 	uint64_t completions;
 	/* discard.c */
 	unsigned int discards; /* descriptors that are being closed, or wait for it */
@@ -68,7 +69,7 @@ void loop_asides_deinit(struct loop *loop);
 /* Runs what is queued now; what that queues is for the next turn. */
 void loop_run_tasks(struct list *queue);
 
-/* Runs the flush tasks, and the gather tasks if it is time. */
+/* Runs the flush tasks, and the gather tasks if it is time, up to LOOP_SEND_BYTES. */
 void loop_flush_now(struct loop *loop, uint64_t now_ns);
 
 /* Nothing is watched any more. */

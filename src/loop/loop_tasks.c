@@ -43,17 +43,35 @@ void loop_task_cancel(struct loop_task *task)
 	list_remove(&task->link);
 }
 
+static void run_first(struct list *due)
+{
+	struct loop_task *task = container_of(due->next, struct loop_task, link);
+
+	loop_task_cancel(task);
+	task->fn(task);
+}
+
 void loop_run_tasks(struct list *queue)
 {
 	struct list due;
 
 	list_take(&due, queue);
-	while (!list_empty(&due)) {
-		struct loop_task *task = container_of(due.next, struct loop_task, link);
+	while (!list_empty(&due))
+		run_first(&due);
+}
 
-		loop_task_cancel(task);
-		task->fn(task);
-	}
+/*
+ * The same until what they have armed is enough for one system call, in which others wait. The next
+ * turn goes on where this one stops: before what the tasks have queued themselves.
+ */
+static void run_sending_tasks(struct loop *loop, struct list *queue)
+{
+	struct list due;
+
+	list_take(&due, queue);
+	while (!list_empty(&due) && loop->sending < LOOP_SEND_BYTES)
+		run_first(&due);
+	list_take_first(queue, &due);
 }
 
 /* Watches. */
@@ -106,13 +124,16 @@ static bool look(struct loop *loop, unsigned int *ret_count)
 
 void loop_flush_now(struct loop *loop, uint64_t now_ns)
 {
-	loop_run_tasks(&loop->flush);
+	loop->sending = 0;
+	run_sending_tasks(loop, &loop->flush);
 	if (list_empty(&loop->gather))
 		return;
 	if (!list_empty(&loop->watches) && now_ns - loop->gathered_ns < loop->gather_ns)
 		return;
-	loop->gathered_ns = now_ns;
-	loop_run_tasks(&loop->gather);
+	run_sending_tasks(loop, &loop->gather);
+	/* What is left has waited for its time already. */
+	if (list_empty(&loop->gather))
+		loop->gathered_ns = now_ns;
 }
 
 /*

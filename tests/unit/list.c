@@ -139,6 +139,26 @@ TEST(the_plain_loop_meets_each_once)
 	assert_string_equal(names, "wxyz");
 }
 
+TEST(taking_first_puts_all_in_front_in_order)
+{
+	struct item items[2], later[2];
+	struct list head, from;
+
+	make(&head, items, "");
+	make(&from, later, "");
+	list_take_first(&head, &from);
+	assert_items(&head, "");
+	make(&from, later, "cd");
+	list_take_first(&head, &from);
+	assert_items(&head, "cd");
+	assert_items(&from, "");
+	make(&from, items, "ab");
+	list_take_first(&head, &from);
+	assert_items(&head, "abcd");
+	list_take_first(&head, &from);
+	assert_items(&head, "abcd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +169,7 @@ int main(void)
 	    UNIT(taking_moves_all_in_order),
 	    UNIT(the_safe_loop_lets_its_body_remove_the_element),
 	    UNIT(the_plain_loop_meets_each_once),
+	    UNIT(taking_first_puts_all_in_front_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,12 +6,15 @@
  */
 #include "unit.h"
 
+#include "backends/network.h"
 #include "backends/output.h"
 #include "base/macros.h"
 #include "network_fixture.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -423,6 +426,27 @@ TEST(a_client_that_sends_no_more_costs_nothing_while_idle)
 	assert_in_range(before, 0, 2);
 }
 
+/* However much of it there is: what is kept for all clients is in the ring, once. */
+TEST(a_client_that_never_reads_has_little_in_its_socket)
+{
+	enum { SIZE = 8 << 20 };
+	int client, end, queued = 0, size = 0;
+
+	network_fixture_init(&f, SIZE, 1024);
+	client = network_connect(4096);
+	turn_until(f.loop, (end = network_daemon_end(client)) >= 0);
+	network_guest_writes(&f, 0, SIZE);
+	turn_some(f.loop);
+	assert_int_equal(ioctl(end, SIOCOUTQ, &queued), 0);
+	assert_in_range(queued, 1, 2 * NETWORK_SEND_BUFFER);
+	/* The kernel doesn't let it grow, as it does where nobody has said how large it is. */
+	assert_int_equal(getsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, &(socklen_t){sizeof(size)}),
+	                 0);
+	assert_in_range(size, 1, 2 * NETWORK_SEND_BUFFER);
+	close(client);
+	tear_down();
+}
+
 TEST(finishing_sends_what_is_left)
 {
 	enum { SIZE = 1 << 20 };
@@ -461,6 +485,7 @@ int main(void)
 	    UNIT(idle_clients_cost_nothing),
 	    UNIT(output_that_is_forced_in_does_not_change_what_is_being_sent),
 	    UNIT(a_client_that_sends_no_more_costs_nothing_while_idle),
+	    UNIT(a_client_that_never_reads_has_little_in_its_socket),
 	    UNIT(finishing_sends_what_is_left),
 	};
 
