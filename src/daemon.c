@@ -10,7 +10,9 @@
 #include "base/macros.h"
 #include "base/unix_socket.h"
 #include "daemon_control.h"
+#include "daemon_fds.h"
 #include "guest.h"
+#include "loop/descriptors.h"
 #include "loop/loop.h"
 #include "process/signals.h"
 
@@ -40,6 +42,7 @@ struct daemon_guest {
 
 struct daemon {
 	const struct config *config;
+	struct daemon_fds fds;
 	struct arena arena;
 	struct guest_place next_place; /* of the guest that is made next, in the arena */
 	struct loop *loop;
@@ -221,18 +224,6 @@ static int make_loop(struct daemon *daemon)
 	return r;
 }
 
-/* The process's own: its streams, the ring, the arena, signals, control, folders. */
-#define FDS_BASE 64u
-
-static rlim_t fds_needed(const struct config *config)
-{
-	rlim_t fds = FDS_BASE;
-
-	for (unsigned int i = 0; i < config->guests_count; i++)
-		fds += guest_fds(&config->guests[i]);
-	return fds;
-}
-
 /*
  * The soft limit is for programs that use select(); the hard one can be raised by who may. What is
  * missing then may never be needed: frontends and clients that come too late for it have to wait.
@@ -240,7 +231,7 @@ static rlim_t fds_needed(const struct config *config)
 static void raise_fd_limit(const struct config *config)
 {
 	struct rlimit limit, wanted = {0};
-	rlim_t fds = fds_needed(config);
+	rlim_t fds = daemon_share_fds(config, 0).needed;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
@@ -255,28 +246,14 @@ static void raise_fd_limit(const struct config *config)
 	            config->guests_count, (uintmax_t)fds, (uintmax_t)limit.rlim_max);
 }
 
-/* Of the 65,530 mappings that Linux gives a process (vm.max_map_count), those for guest memory. */
-#define REGIONS_ALL 65000u
-/* What each guest may have in any case: there may be too many guests to share by. */
-#define REGIONS_LEAST 64u
-
-/*
- * How many regions of memory each guest may have. A region is a mapping and a descriptor: both are
- * shared out, so that no frontend can use up those of the others. Of the descriptors that aren't
- * needed (guest_fds()) half are for regions, the others for clients.
- */
-static unsigned int share_regions(const struct config *config)
+/* To be called when the limit is as it stays: see raise_fd_limit(). */
+static void share_fds(struct daemon *daemon)
 {
-	unsigned int guests = config->guests_count, regions = REGIONS_ALL / guests;
 	struct rlimit limit;
-	rlim_t fds = fds_needed(config);
+	bool unlimited =
+	    getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-		rlim_t spare = limit.rlim_cur - MIN(limit.rlim_cur, fds);
-
-		regions = (unsigned int)MIN(regions, spare / 2 / guests);
-	}
-	return MIN(MAX(regions, REGIONS_LEAST), GMEM_REGIONS_MAX);
+	daemon->fds = daemon_share_fds(daemon->config, unlimited ? UINT64_MAX : limit.rlim_cur);
 }
 
 static int make_arena(struct daemon *daemon)
@@ -301,7 +278,7 @@ static int make_arena(struct daemon *daemon)
 	    .record = arena_take(&daemon->arena, records),
 	    .regions = arena_take(&daemon->arena, regions),
 	    .stride = guests,
-	    .max_regions = share_regions(daemon->config),
+	    .max_regions = daemon->fds.regions,
 	};
 	return 0;
 }
@@ -319,12 +296,14 @@ static int init(struct daemon *daemon)
 	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
 	limit_check_all();
 	raise_fd_limit(daemon->config);
+	share_fds(daemon);
 	r = make_arena(daemon);
 	if (r < 0)
 		return r;
 	r = make_loop(daemon);
 	if (r < 0)
 		return r;
+	loop_reserve_fds(daemon->loop, daemon->fds.reserved);
 	r = daemon->signal_fd = signals_take();
 	if (r < 0) {
 		log_error("can't take over the signals: %s", strerror(-r));

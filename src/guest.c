@@ -195,9 +195,8 @@ size_t guest_arena_size(const struct guest_config *config)
 
 unsigned int guest_fds(const struct guest_config *config)
 {
-	/* It listens; the connection and the one back; two regions; each vring's kick, call, err.
-	 */
-	unsigned int fds = 1 + 2 + 2 + 3 * vrings_of(config);
+	/* It listens; the connection and the one back; regions; each vring's kick, call, err. */
+	unsigned int fds = 1 + 2 + GUEST_REGIONS_LEAST + 3 * vrings_of(config);
 
 	/* Each port listens and has a client. */
 	for (unsigned int i = 0; i < config->max_ports; i++)
@@ -302,11 +301,13 @@ int guest_start(struct guest *guest, int listen_fd, int connected_fd)
 		return r;
 	}
 	guest->listens = listen_fd >= 0;
-	if (guest->listens)
-		acceptor_start(&guest->acceptor, &guest->life, &guest->discards.discarder,
-		               listen_fd, guest->name, on_accepted);
-	else
+	if (!guest->listens) {
 		connect_frontend(guest, connected_fd);
+		return 0;
+	}
+	acceptor_start(&guest->acceptor, &guest->life, &guest->discards.discarder, listen_fd,
+	               guest->name, on_accepted);
+	acceptor_go_first(&guest->acceptor);
 	return 0;
 }
 

@@ -114,9 +114,12 @@ struct guest_place {
 size_t guest_record_size(const struct guest_config *config);
 size_t guest_arena_size(const struct guest_config *config);
 
+/* How many regions of memory each may have at least: what vhost-user knew in its first years. */
+#define GUEST_REGIONS_LEAST 8u
+
 /*
- * How many descriptors it needs with a frontend that sends everything, for a memory of two regions
- * as a PC has, and with one client a port.
+ * How many descriptors it needs with a frontend that sends everything, for a memory of
+ * GUEST_REGIONS_LEAST regions, and with one client a port.
  */
 unsigned int guest_fds(const struct guest_config *config);
 

@@ -171,7 +171,9 @@ static void on_drained(struct loop_scope *scope)
 	set->leaving -= client->leaving;
 	free(client);
 	set->count--;
-	if (set->count == 0)
+	if (set->count > 0)
+		loop_return_spare_fd(set->scope->loop);
+	else
 		set->emptied(set);
 }
 
@@ -351,9 +353,12 @@ static void on_look(struct loop_op *op, int32_t res)
 /* The set. */
 
 /* The process can open no more: one that sends no more may long be gone. */
-static bool on_relieve(struct loop_relief *relief)
+static bool on_relieve(struct loop_relief *relief, unsigned int *looks)
 {
-	return client_set_close_gone(container_of(relief, struct client_set, relief));
+	struct client_set *set = container_of(relief, struct client_set, relief);
+
+	*looks += set->count;
+	return client_set_close_gone(set);
 }
 
 void client_set_init(struct client_set *set, struct backend_port *port,
@@ -458,6 +463,8 @@ int client_new(struct client_set *set, int fd, const char *name)
 	client->fd = fd;
 	snprintf(client->name, sizeof(client->name), "%s", name);
 	list_append(&set->clients, &client->link);
+	if (set->count > 0) /* the first one's is reserved */
+		loop_use_spare_fd(set->scope->loop);
 	set->count++;
 	log_debug("%s: client %s has come", set->port->name, client->name);
 	admit(client);
@@ -493,19 +500,40 @@ void client_set_turn_away(struct client_set *set, int fd, const char *why)
 	fd_discard(strays_discarder(set->strays), &fd);
 }
 
-bool client_set_close_gone(struct client_set *set)
+/* One that sends no more, or whose connection is broken. NULL: there is none. */
+static struct client *find_gone(struct client_set *set)
 {
 	list_for_each (link, &set->clients) {
 		struct client *client = container_of(link, struct client, link);
 
-		client->hung_up |= peer_has_hung_up(client->fd);
-		if (client_is_closing(client) || client->leaving ||
-		    !(client->half_closed || client->hung_up))
+		if (client_is_closing(client) || client->leaving)
 			continue;
-		client_leave(client, "your place was needed");
-		return true;
+		client->hung_up |= peer_has_hung_up(client->fd);
+		if (client->half_closed || client->hung_up)
+			return client;
 	}
-	return false;
+	return NULL;
+}
+
+bool client_set_close_gone(struct client_set *set)
+{
+	struct client *gone = find_gone(set);
+
+	if (gone)
+		client_leave(gone, "your place was needed");
+	return gone;
+}
+
+bool client_set_can_afford_one(struct client_set *set)
+{
+	struct client *gone;
+
+	if (client_set_staying(set) == 0 || loop_has_spare_fd(set->scope->loop))
+		return true;
+	gone = find_gone(set);
+	if (gone)
+		client_close(gone, "its descriptor was needed");
+	return gone;
 }
 
 void client_set_close(struct client_set *set)

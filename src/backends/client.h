@@ -18,6 +18,7 @@
 #include "backends/output.h"
 #include "backends/window.h"
 #include "base/log.h"
+#include "loop/descriptors.h"
 #include "loop/strays.h"
 
 struct client;
@@ -103,6 +104,13 @@ void client_set_receive(struct client_set *set);
  * False if there is none.
  */
 bool client_set_close_gone(struct client_set *set);
+
+/*
+ * Whether the process has a descriptor for one client more. The first of a port always has one:
+ * it is reserved, as what guests need is. Others have those that are spare; if none is, one that
+ * has gone is closed at once, without a word, for the one that comes.
+ */
+bool client_set_can_afford_one(struct client_set *set);
 
 /* Closes all clients, for the last time; `emptied` follows if there are any. */
 void client_set_close(struct client_set *set);

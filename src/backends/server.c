@@ -2,6 +2,7 @@
 #include "backends/server.h"
 
 #include "base/fd.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/unix_socket.h"
@@ -11,6 +12,16 @@
 static struct server *server_of(struct backend *backend)
 {
 	return container_of(backend, struct server, backend);
+}
+
+static void refuse_for_want_of_fds(struct server *server, int fd)
+{
+	char why[LIMIT_TEXT_MAX];
+
+	log_limited(&server->limit, LOG_LEVEL_WARNING,
+	            "%s: a client was turned away, what guests need is kept for them: %s",
+	            server->backend.port->name, limit_explain(-EMFILE, why));
+	client_set_turn_away(&server->clients, fd, "too few open files for more clients");
 }
 
 static void on_accepted(struct acceptor *acceptor, int fd)
@@ -26,6 +37,10 @@ static void on_accepted(struct acceptor *acceptor, int fd)
 		log_limited(&server->limit, LOG_LEVEL_WARNING,
 		            "%s: a client was turned away, there are %u already", guest, most);
 		client_set_turn_away(&server->clients, fd, "too many clients");
+		return;
+	}
+	if (!client_set_can_afford_one(&server->clients)) {
+		refuse_for_want_of_fds(server, fd);
 		return;
 	}
 	server->ops->greet(fd, name);

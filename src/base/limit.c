@@ -84,6 +84,9 @@ const char *limit_explain(int error, char text[LIMIT_TEXT_MAX])
 		return explain(error, memory, ARRAY_SIZE(memory), text);
 	case -EMFILE:
 		return explain(error, files, ARRAY_SIZE(files), text);
+	case -ENFILE:
+		snprintf(text, LIMIT_TEXT_MAX, "%s (sysctl fs.file-max)", strerror(-error));
+		return text;
 	case -EFBIG:
 		return explain(error, size, ARRAY_SIZE(size), text);
 	default:

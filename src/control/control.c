@@ -272,6 +272,7 @@ int control_start(struct control *control, const struct control_ops *ops, struct
 	loop_scope_init(&control->scope, loop, on_drained);
 	acceptor_start(&control->acceptor, &control->scope, strays_discarder(control->strays), fd,
 	               "control socket", on_accepted);
+	acceptor_go_first(&control->acceptor);
 	return 0;
 }
 

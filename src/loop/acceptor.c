@@ -47,11 +47,13 @@ static void on_accept(struct loop_op *op, int32_t res)
 		log_limited(&acceptor->limit, LOG_LEVEL_WARNING, "%s: a connection has to wait: %s",
 		            acceptor->name, limit_explain(res, why));
 		if (res == -EMFILE || res == -ENFILE)
-			loop_relieve(op->scope->loop);
-		loop_arm_again(op);
+			loop_arm_for_fd(op, acceptor->order);
+		else
+			loop_arm_again(op);
 		return;
 	}
 	if (res >= 0) {
+		loop_fd_came(op->scope->loop);
 		keep_urgent_bytes(res);
 		acceptor->accepted(acceptor, res);
 	}
@@ -62,12 +64,22 @@ void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope,
                     struct fd_discarder *discarder, int fd, const char *name,
                     void (*accepted)(struct acceptor *acceptor, int fd))
 {
-	*acceptor =
-	    (struct acceptor){.discarder = discarder, .fd = fd, .name = name, .accepted = accepted};
+	*acceptor = (struct acceptor){
+	    .discarder = discarder,
+	    .fd = fd,
+	    .name = name,
+	    .order = LOOP_FD_LAST,
+	    .accepted = accepted,
+	};
 	/* TCP's connections inherit it: so it holds for what comes before they are accepted. */
 	keep_urgent_bytes(fd);
 	loop_op_init(&acceptor->accept, scope, on_accept);
 	loop_arm_accept(&acceptor->accept, fd);
+}
+
+void acceptor_go_first(struct acceptor *acceptor)
+{
+	acceptor->order = LOOP_FD_FIRST;
 }
 
 void acceptor_hold(struct acceptor *acceptor)

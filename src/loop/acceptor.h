@@ -4,12 +4,13 @@
  * (MSG_OOB) of a connection keep their place among the others.
  *
  * Where the system is short of descriptors or memory, those who want to connect wait in the
- * socket's queue until the shortage ends; of descriptors, loop_relieve() is asked for one.
+ * socket's queue until the shortage ends: see loop/descriptors.h for that of descriptors.
  */
 #ifndef LOOP_ACCEPTOR_H
 #define LOOP_ACCEPTOR_H
 
 #include "base/log.h"
+#include "loop/descriptors.h"
 #include "loop/loop.h"
 
 struct acceptor {
@@ -18,6 +19,7 @@ struct acceptor {
 	struct fd_discarder *discarder;
 	const char *name; /* for the log */
 	int fd;
+	enum loop_fd_order order;
 	bool closed; /* nobody else is accepted */
 	bool held;   /* for now */
 	/* Takes the connected socket `fd`. */
@@ -31,6 +33,9 @@ struct acceptor {
 void acceptor_start(struct acceptor *acceptor, struct loop_scope *scope,
                     struct fd_discarder *discarder, int fd, const char *name,
                     void (*accepted)(struct acceptor *acceptor, int fd));
+
+/* In a shortage of descriptors it comes before those of which this isn't said. */
+void acceptor_go_first(struct acceptor *acceptor);
 
 /* Accepts nobody from the next on; those wait in the socket's queue until acceptor_go_on(). */
 void acceptor_hold(struct acceptor *acceptor);

@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How long to wait when the system is short of something. */
-#define SHORTAGE_MS 20
-
 /* Workers of the kernel's for what is written to files. */
 #define FILE_WORKERS 4u
 
@@ -104,6 +101,8 @@ int loop_new(struct loop **ret_loop, const struct loop_config *config)
 	list_init(&loop->watches);
 	list_init(&loop->reliefs);
 	list_init(&loop->short_of);
+	for (unsigned int i = 0; i < LOOP_FD_ORDERS; i++)
+		list_init(&loop->short_of_fds[i]);
 	loop_timer_init(&loop->shortage, &loop->scope, on_shortage_over);
 	loop_timer_init(&loop->tidy_time, &loop->scope, on_tidy_time);
 	loop->tidy = config->tidy;
@@ -132,6 +131,8 @@ void loop_free(struct loop *loop)
 	assert(list_empty(&loop->backlog));
 	assert(list_empty(&loop->drainers));
 	assert(list_empty(&loop->short_of));
+	for (unsigned int i = 0; i < LOOP_FD_ORDERS; i++)
+		assert(list_empty(&loop->short_of_fds[i]));
 	io_uring_queue_exit(&loop->ring);
 	free(loop);
 }
@@ -345,16 +346,21 @@ void loop_cancel(struct loop_op *op)
 	list_append(&op->scope->loop->backlog, &op->in_backlog);
 }
 
-void loop_arm_again(struct loop_op *op)
+void loop_wait_in(struct loop_op *op, struct list *queue)
 {
 	struct loop *loop = op->scope->loop;
 
 	assert(!op->armed && !op->scope->closing);
 	op->armed = true;
 	list_append(&op->scope->ops, &op->in_scope);
-	list_append(&loop->short_of, &op->in_backlog);
+	list_append(queue, &op->in_backlog);
 	if (!loop->shortage.op.armed)
-		loop_timer_arm(&loop->shortage, SHORTAGE_MS);
+		loop_timer_arm(&loop->shortage, LOOP_SHORTAGE_MS);
+}
+
+void loop_arm_again(struct loop_op *op)
+{
+	loop_wait_in(op, &op->scope->loop->short_of);
 }
 
 static void on_shortage_over(struct loop_op *op, int32_t res)
@@ -368,6 +374,8 @@ static void on_shortage_over(struct loop_op *op, int32_t res)
 		list_remove(link);
 		list_append(&loop->backlog, link);
 	}
+	if (loop_retry_fds(loop) && !loop->shortage.op.armed)
+		loop_timer_arm(&loop->shortage, LOOP_SHORTAGE_MS);
 }
 
 void loop_timer_init(struct loop_timer *timer, struct loop_scope *scope, loop_op_fn *fn)
@@ -416,7 +424,7 @@ static bool has_more_to_do(const struct loop *loop)
 
 static int submit(struct loop *loop, bool wait)
 {
-	struct __kernel_timespec shortage = {.tv_nsec = SHORTAGE_MS * 1000000};
+	struct __kernel_timespec shortage = {.tv_nsec = LOOP_SHORTAGE_MS * 1000000};
 	struct io_uring_cqe *cqe;
 	int r;
 

@@ -154,7 +154,7 @@ static inline bool loop_is_shortage(int32_t res)
 
 /*
  * For an op whose function was just called because the system is short of something (-ENOMEM,
- * -ENOBUFS, -EMFILE ...): the same request once more, a little later.
+ * -ENOBUFS ...): the same request once more, a little later. Of descriptors: loop/descriptors.h.
  */
 void loop_arm_again(struct loop_op *op);
 
@@ -200,22 +200,5 @@ void loop_watch_init(struct loop_watch *watch, bool (*look)(struct loop_watch *w
 void loop_watch(struct loop *loop, struct loop_watch *watch);
 /* Without `rest`. */
 void loop_watch_cancel(struct loop_watch *watch);
-
-/*
- * Somebody who holds descriptors for peers that may be gone, and can give one back when the process
- * can open no more. `relieve` returns whether it has, or will soon.
- */
-struct loop_relief {
-	bool (*relieve)(struct loop_relief *relief);
-	struct list link;
-};
-
-/* From now on it may be asked; it ends with loop_relief_remove(), which may be called twice. */
-void loop_relief_add(struct loop *loop, struct loop_relief *relief,
-                     bool (*relieve)(struct loop_relief *relief));
-void loop_relief_remove(struct loop_relief *relief);
-
-/* Asks one after the other, until one has something; the next time begins behind that one. */
-void loop_relieve(struct loop *loop);
 
 #endif

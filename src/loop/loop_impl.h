@@ -6,6 +6,7 @@
 #define LOOP_LOOP_IMPL_H
 
 #include "base/log.h"
+#include "loop/descriptors.h"
 #include "loop/loop.h"
 
 #include <liburing.h>
@@ -30,6 +31,7 @@ struct loop {
 	struct list watches;
 	struct list reliefs;
 	struct list short_of; /* ops to be armed again when `shortage` is over */
+	struct list short_of_fds[LOOP_FD_ORDERS]; /* ops to be armed again one after the other */
 	struct loop_scope scope;
 	struct loop_timer shortage;
 	struct loop_timer tidy_time;
@@ -39,6 +41,9 @@ struct loop {
 	uint64_t gathered_ns;         /* when gather tasks were run last */
 	size_t sending; /* what the flush and gather tasks of this turn have armed to be sent */
 	uint64_t completions;
+	/* descriptors.c */
+	uint64_t reserved_fds;
+	uint64_t spare_fds_used; /* besides */
 	/* discard.c */
 	unsigned int discards; /* descriptors that are being closed, or wait for it */
 	struct loop_op closed;
@@ -48,6 +53,19 @@ struct loop {
 	bool stopping;
 	struct loop_asides asides;
 };
+
+/* loop.c */
+
+/* For an op that has just completed: it waits in `queue`, which the shortage's end works off. */
+void loop_wait_in(struct loop_op *op, struct list *queue);
+
+/* descriptors.c */
+
+/*
+ * Lets some of those who wait for a descriptor try again. Returns whether others still wait; those
+ * who try will, too, if there is none.
+ */
+bool loop_retry_fds(struct loop *loop);
 
 /* discard.c */
 

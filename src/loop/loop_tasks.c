@@ -175,35 +175,3 @@ int loop_watch_before_sleep(struct loop *loop)
 	loop_flush_now(loop, now);
 	return r;
 }
-
-/* Descriptors that can be given back. */
-
-void loop_relief_add(struct loop *loop, struct loop_relief *relief,
-                     bool (*relieve)(struct loop_relief *relief))
-{
-	relief->relieve = relieve;
-	list_init(&relief->link);
-	list_append(&loop->reliefs, &relief->link);
-}
-
-void loop_relief_remove(struct loop_relief *relief)
-{
-	list_remove(&relief->link);
-}
-
-void loop_relieve(struct loop *loop)
-{
-	struct list *first = loop->reliefs.next, *asked = first;
-
-	while (!list_empty(&loop->reliefs)) {
-		struct loop_relief *relief = container_of(asked, struct loop_relief, link);
-
-		list_remove(asked);
-		list_append(&loop->reliefs, asked);
-		if (relief->relieve(relief))
-			return;
-		asked = loop->reliefs.next;
-		if (asked == first)
-			return;
-	}
-}

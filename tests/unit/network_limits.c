@@ -285,6 +285,60 @@ TEST(a_client_that_has_gone_gives_its_descriptor_to_one_that_comes)
 	tear_down();
 }
 
+/* So many clients besides the first of each port. */
+static void leave_spare(unsigned int count)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	loop_reserve_fds(f.loop, limit.rlim_cur - count);
+}
+
+static void assert_too_expensive(int client)
+{
+	network_expect_text(&f, client,
+	                    "\r\n[vhost-user-console: too few open files for more clients]\r\n");
+	assert_ends(client);
+	close(client);
+}
+
+TEST(clients_stop_short_of_what_is_reserved)
+{
+	int clients[3];
+
+	set_up();
+	leave_spare(2);
+	connect_all(clients, 3);
+	assert_too_expensive(network_connect(0));
+	/* One that goes gives its descriptor back. */
+	close(clients[1]);
+	turn_until(f.loop, f.output.port.attended == 3);
+	network_guest_writes(&f, 0, 100); /* it has closed plainly: that is seen by writing */
+	turn_until(f.loop, f.output.port.attended == 2);
+	connect_all(&clients[1], 1);
+	turn_until(f.loop, f.output.port.attended == 3);
+	assert_too_expensive(network_connect(0));
+	close_all(clients, 3);
+	tear_down();
+}
+
+TEST(the_first_client_of_a_port_has_a_reserved_descriptor)
+{
+	int client;
+
+	set_up();
+	leave_spare(0);
+	for (unsigned int i = 0; i < 3; i++) {
+		connect_all(&client, 1);
+		turn_until(f.loop, f.output.port.attended == 1);
+		assert_too_expensive(network_connect(0));
+		/* It has closed, which looks like an end of its input: the next takes its place. */
+		close(client);
+		turn_some(f.loop);
+	}
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +351,8 @@ int main(void)
 	    UNIT(a_port_that_was_just_used_can_be_used_again),
 	    UNIT(who_comes_during_a_shortage_of_descriptors_is_served_after_it),
 	    UNIT(a_client_that_has_gone_gives_its_descriptor_to_one_that_comes),
+	    UNIT(clients_stop_short_of_what_is_reserved),
+	    UNIT(the_first_client_of_a_port_has_a_reserved_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
