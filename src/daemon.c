@@ -250,8 +250,7 @@ static void raise_fd_limit(const struct config *config)
 static void share_fds(struct daemon *daemon)
 {
 	struct rlimit limit;
-	bool unlimited =
-	    getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY;
+	bool unlimited = getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY;
 
 	daemon->fds = daemon_share_fds(daemon->config, unlimited ? UINT64_MAX : limit.rlim_cur);
 }

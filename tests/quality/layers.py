@@ -57,6 +57,7 @@ ROOMS = [
     ("guest", "guest"),
     ("process/", "process"),
     ("daemon_control", "daemon"),
+    ("daemon_fds", "daemon"),
     ("daemon", "daemon"),
     ("main", "main"),
 ]
