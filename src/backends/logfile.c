@@ -39,6 +39,7 @@ struct logfile {
 	enum logfile_state state;
 	struct loop_op write, room;
 	struct loop_timer retry, slow;
+	struct loop_timer anew; /* until what couldn't be opened anew is tried again */
 	uint64_t slow_since_ms; /* loop time at which `slow` began to count */
 	struct loop_task flush;
 	struct reader reader;
@@ -51,6 +52,7 @@ struct logfile {
 	bool reopen;
 	bool told_room;  /* and nothing has been written since */
 	bool complained; /* of what goes on now */
+	bool old;        /* the file couldn't be opened anew: it is the one before, as was said */
 };
 
 /* Words. */
@@ -245,13 +247,27 @@ static void take_opened(struct logfile *log, int r)
 		fail(log, r);
 		return;
 	}
-	if (r < 0)
+	if (r < 0 && !log->old)
 		log_warning("%s: %s: can't open it anew, going on with the old one: %s",
 		            log->port->name, log->name, slow_file_explain(r, why));
-	else
+	else if (r == 0 && log->old)
+		log_info("%s: %s: opened anew", log->port->name, log->name);
+	log->old = r < 0;
+	if (!log->old)
 		all_is_well(log);
+	else if (!log->anew.op.armed)
+		loop_timer_arm(&log->anew, RETRY_MS);
 	reader_set_blocked(&log->reader, false);
 	go_on(log);
+}
+
+static void on_anew(struct loop_op *op, int32_t res)
+{
+	struct logfile *log = container_of(op, struct logfile, anew.op);
+
+	(void)res;
+	if (!op->scope->closing && !log->stopped && log->old)
+		logfile_reopen(log);
 }
 
 /* A FIFO's reader may come later. */
@@ -357,6 +373,7 @@ int logfile_new(struct logfile **ret_log, struct loop *loop, const char *path)
 	loop_op_init(&log->room, &log->scope, on_room);
 	loop_timer_init(&log->retry, &log->scope, on_retry);
 	loop_timer_init(&log->slow, &log->scope, on_slow);
+	loop_timer_init(&log->anew, &log->scope, on_anew);
 	loop_task_init(&log->flush, on_flush);
 	log->state = LOGFILE_OPENING;
 	slow_file_open(log->file);

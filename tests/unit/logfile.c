@@ -170,6 +170,32 @@ TEST(a_file_that_was_moved_is_opened_anew)
 	tear_down();
 }
 
+/* A FIFO that nobody reads yet is in its place: the old file has it all until somebody does. */
+TEST(what_cannot_be_opened_anew_is_tried_again)
+{
+	char moved[80];
+	int reader;
+
+	set_up();
+	assert_int_equal(begin(path), 0);
+	snprintf(moved, sizeof(moved), "%s.1", path);
+	assert_int_equal(rename(path, moved), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	logfile_reopen(logs[0]);
+	print("to the old one");
+	turn_until(f.loop, file_has(moved, "to the old one"));
+	reader = open_reader();
+	/* When it is tried again isn't known. */
+	for (unsigned int i = 0; !fifo_has(reader, "to the new one"); i++) {
+		if (i % 1000 == 0)
+			print("to the new one");
+		turning_step(f.loop, UINT64_MAX, "");
+	}
+	close(reader);
+	unlink(moved);
+	tear_down();
+}
+
 TEST(a_fifo_may_be_without_a_reader_at_any_time)
 {
 	int reader;
@@ -426,6 +452,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    UNIT(all_output_is_in_the_file),
 	    UNIT(a_file_that_was_moved_is_opened_anew),
+	    UNIT(what_cannot_be_opened_anew_is_tried_again),
 	    UNIT(a_fifo_may_be_without_a_reader_at_any_time),
 	    UNIT(a_fifo_that_is_not_read_holds_nobody),
 	    UNIT(a_terminal_that_is_not_read_holds_nobody),
