@@ -18,8 +18,10 @@
 /* A region is a mapping and a descriptor; both are shared out. */
 static unsigned int share_regions(unsigned int guests, uint64_t spare_fds)
 {
-	unsigned int by_mappings = MAX(REGIONS_ALL / guests, REGIONS_LEAST);
-	uint64_t by_fds = GUEST_REGIONS_LEAST + spare_fds / 2 / guests;
+	/* There is one at least, as the options have it. */
+	unsigned int sharing = MAX(guests, 1u);
+	unsigned int by_mappings = MAX(REGIONS_ALL / sharing, REGIONS_LEAST);
+	uint64_t by_fds = GUEST_REGIONS_LEAST + spare_fds / 2 / sharing;
 
 	return (unsigned int)MIN(MIN(by_fds, by_mappings), GMEM_REGIONS_MAX);
 }

@@ -54,7 +54,7 @@ static enum http_verdict judge_part(const uint8_t *bytes, size_t len, size_t met
 /* What follows the target. Whether it is HTTP's version or, with *ret_part, may become it. */
 static bool is_version(const uint8_t *bytes, size_t len, bool *ret_part)
 {
-	static const char form[] = "HTTP/#.#";
+	static const uint8_t form[] = "HTTP/#.#";
 	size_t n = MIN(len, sizeof(form) - 1);
 
 	*ret_part = n < sizeof(form) - 1;

@@ -34,12 +34,16 @@ static void restore_once(void)
 
 static void on_fatal(int signal)
 {
-	char text[64] = "SIG";
+	char text[64] = "";
 	const char *name = sigabbrev_np(signal);
+	const char *parts[] = {"SIG", name ? name : "?",
+	                       signal == SIGQUIT ? ": ending at once"
+	                                         : ": a fault of this program"};
 
 	restore_once();
-	strcat(text, name ? name : "?");
-	strcat(text, signal == SIGQUIT ? ": ending at once" : ": a fault of this program");
+	/* snprintf() isn't for handlers. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++)
+		strncat(text, parts[i], sizeof(text) - 1 - strlen(text));
 	log_last_words(text);
 	/* The handler is gone (SA_RESETHAND): the signal does now what it does. */
 	raise(signal);

@@ -255,20 +255,24 @@ static bool write_line(enum log_level level, const char *text)
 
 	n = snprintf(line, sizeof(line) - 2, PROGRAM ": %s: %s", names[level], text);
 	n = MIN(n, (int)sizeof(line) - 3);
-	memcpy(line + n, end, strlen(end));
-	return write_bytes(line, (size_t)n + strlen(end));
+	n += snprintf(line + n, sizeof(line) - (size_t)n, "%s", end);
+	return write_bytes(line, (size_t)n);
+}
+
+static size_t append(char line[LINE_BYTES], size_t len, const char *text)
+{
+	while (*text && len < LINE_BYTES - 1)
+		line[len++] = *text++;
+	return len;
 }
 
 /* Calls only what a handler may. A thread wouldn't come to it. */
 void log_last_words(const char *text)
 {
-	static const char begin[] = PROGRAM ": error: ";
 	char line[LINE_BYTES];
-	size_t len = MIN(strlen(text), sizeof(line) - sizeof(begin));
+	size_t len = append(line, 0, PROGRAM ": error: ");
 
-	memcpy(line, begin, sizeof(begin) - 1);
-	memcpy(line + sizeof(begin) - 1, text, len);
-	len += sizeof(begin) - 1;
+	len = append(line, len, text);
 	line[len++] = '\n';
 	if (the_log.sink == SINK_THREAD)
 		write_all(line, len);

@@ -43,10 +43,10 @@ struct guest;
 
 struct bed_port_options {
 	const char *name; /* or NULL */
-	bool data;
-	bool network;     /* the real backend, on TCP; else the test's own */
 	uint64_t history; /* 0: 256 KiB */
-	enum tail tail;   /* of a data port */
+	bool data;
+	bool network;   /* the real backend, on TCP; else the test's own */
+	enum tail tail; /* of a data port */
 };
 
 struct bed_options {

@@ -31,7 +31,7 @@ static void answer(int fuse, uint64_t unique, int error, const void *body, size_
 	    .error = error,
 	    .unique = unique,
 	};
-	struct iovec parts[] = {{&header, sizeof(header)}, {(void *)(uintptr_t)body, len}};
+	struct iovec parts[] = {{&header, sizeof(header)}, {(void *)body, len}};
 
 	/* Not for what has been interrupted, or wants no answer. */
 	if (writev(fuse, parts, 2) < 0 && errno != ENOENT)

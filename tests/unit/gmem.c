@@ -414,7 +414,7 @@ static void assert_found(struct gmem *gmem, unsigned int i, bool there)
 	assert_null(gmem_guest(gmem, region.guest_addr - 1, 1));
 	assert_null(gmem_guest(gmem, region.guest_addr + region.size, 1));
 	assert_ptr_equal(gmem_user(gmem, region.user_addr, region.size), first);
-	if (there)
+	if (first)
 		assert_int_equal(*first, i % 251);
 }
 
