@@ -30,11 +30,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define ATTEMPTS 12
+#define ATTEMPTS 24
 #define PORTS    4
 
-/* What is waited for in the first attempt, where it may well not come; twice as long in each. */
-#define FIRST_DEADLINE_MS 1000u
+/* What is waited for in the first attempt, where it may well not come; so much longer in each. */
+#define FIRST_DEADLINE_MS 500u
 /* What must come. */
 #define DEADLINE_MS 120000u
 
@@ -328,7 +328,7 @@ static void set_limit(bool limited)
 /* False if it failed: that may be, while something is short. */
 static bool attempt_session(unsigned int attempt)
 {
-	uint64_t deadline_ms = (uint64_t)FIRST_DEADLINE_MS << attempt;
+	uint64_t deadline_ms = (uint64_t)FIRST_DEADLINE_MS * (attempt + 1);
 
 	support_set_deadline_ms(deadline_ms < DEADLINE_MS ? deadline_ms : DEADLINE_MS);
 	s.worked = false;
