@@ -27,16 +27,13 @@ struct pty {
 	struct loop_op readable, read;
 	struct loop_op writable, write;
 	struct loop_timer settling;
-	struct loop_timer renewal;
 	struct loop_task flush;
-	uint64_t since;   /* when somebody came */
-	uint64_t came_at; /* and where the output was then */
-	bool joined;      /* somebody is sent output: the reader is there */
-	bool begin_again; /* when the write in flight is done */
-	bool drained;     /* nobody has it open, and all that they typed is read */
-	bool used;        /* somebody has had it open: when they are all gone it is renewed */
-	uint64_t used_at; /* when something was last seen of that */
-	bool complained;  /* that it can't be renewed */
+	uint64_t since;     /* when somebody came */
+	uint64_t came_at;   /* and where the output was then */
+	bool joined;        /* somebody is sent output: the reader is there */
+	bool begin_again;   /* when the write in flight is done */
+	bool drained;       /* nobody has it open, and all that they typed is read */
+	bool to_be_checked; /* whether it can be opened, when it is drained */
 	struct reader reader;
 	struct stage stage;
 	struct window_set windows;
@@ -59,19 +56,6 @@ static bool is_closing(const struct pty *pty)
 static bool is_attended(const struct pty *pty)
 {
 	return pty->backend.port->attended > 0;
-}
-
-/* Whether nobody is there and nothing of the master is in flight. */
-static bool is_left(const struct pty *pty)
-{
-	return !is_attended(pty) && pty->drained && !pty->hangup.armed && !pty->readable.armed &&
-	       !pty->read.armed && !pty->writable.armed && !pty->write.armed;
-}
-
-static void renew_if_left(struct pty *pty)
-{
-	if (pty->used && is_left(pty) && !pty->renewal.op.armed)
-		loop_timer_arm(&pty->renewal, PTY_RENEWAL_MS);
 }
 
 /* Output. */
@@ -177,13 +161,10 @@ static void on_writable(struct loop_op *op, int32_t res)
 	struct pty *pty = container_of(op, struct pty, writable);
 
 	(void)res; /* a hangup is told to another */
-	if (is_closing(pty))
+	if (is_closing(pty) || !pty->joined)
 		return;
-	if (pty->joined) {
-		reader_set_blocked(&pty->reader, false);
-		wake_pty(&pty->reader);
-	}
-	renew_if_left(pty);
+	reader_set_blocked(&pty->reader, false);
+	wake_pty(&pty->reader);
 }
 
 /* The window. */
@@ -211,6 +192,7 @@ static void set_attended(struct pty *pty, bool attended)
 static void somebody_comes(struct pty *pty)
 {
 	set_attended(pty, true);
+	pty->to_be_checked = true;
 	pty->since = loop_now_ms(pty->scope.loop);
 	pty->came_at = byte_ring_head(&pty->backend.port->output);
 	log_debug("%s: %s has been opened", pty->backend.port->name, pty->device.link_name);
@@ -257,70 +239,26 @@ static void look_at_all(struct pty *pty)
 	arm_input(pty);
 }
 
-/* Renewal: the next one finds nothing of what the one before has done to the terminal. */
-
-static int renew(struct pty *pty)
+/* The one who has gone may have kept it for itself: the next one must be able to open it. */
+static void check_if_left(struct pty *pty)
 {
-	struct pty_device fresh;
-	int r = pty_device_prepare(&pty->device, &fresh), id;
-
-	if (r < 0)
-		return r;
-	r = id = file_watch_prepare(fresh.slave);
-	if (r >= 0)
-		r = pty_device_replace(&pty->device, &fresh);
-	if (r == 0) {
-		file_watch_move(&pty->watch, id);
-		return 0;
-	}
-	if (id >= 0)
-		file_watch_drop(id);
-	pty_device_drop(&fresh);
-	return r;
-}
-
-static void renewed(struct pty *pty)
-{
-	pty->used = false;
-	if (pty->complained)
-		log_info("%s: %s: is a new pseudo terminal now", pty->backend.port->name,
-		         pty->device.link_name);
-	pty->complained = false;
-}
-
-static void not_renewed(struct pty *pty, int error)
-{
-	if (!pty->complained)
-		log_warning("%s: %s: can't be made anew after its last user, who may have left it "
-		            "unusable; that is tried again: %s",
-		            pty->backend.port->name, pty->device.link_name,
-		            error == -EEXIST ? "there is another file in its place"
-		                             : strerror(-error));
-	pty->complained = true;
-	loop_timer_arm(&pty->renewal, PTY_RETRY_MS);
-}
-
-static void on_renewal(struct loop_op *op, int32_t res)
-{
-	struct pty *pty = container_of(op, struct pty, renewal.op);
-	uint64_t passed = loop_now_ms(pty->scope.loop) - pty->used_at;
 	int r;
 
-	(void)res;
-	/* If somebody is there, this begins again when they have gone. */
-	if (is_closing(pty) || !pty->used || !is_left(pty))
+	if (!pty->to_be_checked || is_attended(pty) || !pty->drained || pty->hangup.armed ||
+	    pty->readable.armed || pty->read.armed || pty->writable.armed || pty->write.armed)
 		return;
-	if (passed < PTY_RENEWAL_MS) {
-		loop_timer_arm(&pty->renewal, PTY_RENEWAL_MS - passed);
+	pty->to_be_checked = false;
+	r = pty_device_unlock(&pty->device);
+	if (r != -EBUSY)
 		return;
-	}
-	r = renew(pty);
+	r = pty_device_renew(&pty->device);
 	if (r == 0)
-		renewed(pty);
-	else if (r == -EBUSY)
-		look_at_all(pty);
-	else
-		not_renewed(pty, r);
+		r = file_watch_move(&pty->watch, pty->device.slave);
+	if (r < 0)
+		log_warning("%s: %s: can't be opened again: %s", pty->backend.port->name,
+		            pty->device.link_name, strerror(-r));
+	/* The link was there before the watch. */
+	look_at_all(pty);
 }
 
 static void on_hangup(struct loop_op *op, int32_t res)
@@ -334,7 +272,7 @@ static void on_hangup(struct loop_op *op, int32_t res)
 	/* Somebody who came after the hangup has it armed already. */
 	if (is_attended(pty) && !pty->hangup.armed)
 		loop_arm_poll(&pty->hangup, pty->device.master, 0);
-	renew_if_left(pty);
+	check_if_left(pty);
 }
 
 static void on_written(struct loop_op *op, int32_t res)
@@ -349,7 +287,7 @@ static void on_written(struct loop_op *op, int32_t res)
 		begin_output(pty);
 	else if (pty->joined)
 		go_on_writing(pty, res);
-	renew_if_left(pty);
+	check_if_left(pty);
 }
 
 /* Input. */
@@ -405,15 +343,13 @@ static void on_read(struct loop_op *op, int32_t res)
 	else if (res != -EAGAIN && res != -EINTR)
 		end_input(pty);
 	arm_input(pty);
-	renew_if_left(pty);
+	check_if_left(pty);
 }
 
 static void on_changed(struct file_watch *watch)
 {
 	struct pty *pty = container_of(watch, struct pty, watch);
 
-	pty->used = true;
-	pty->used_at = loop_now_ms(pty->scope.loop);
 	look_at_all(pty);
 	look_at_window(pty);
 }
@@ -470,7 +406,6 @@ static void init_ops(struct pty *pty, struct loop *loop, struct backend_port *po
 	loop_op_init(&pty->writable, &pty->scope, on_writable);
 	loop_op_init(&pty->write, &pty->scope, on_written);
 	loop_timer_init(&pty->settling, &pty->scope, on_settled);
-	loop_timer_init(&pty->renewal, &pty->scope, on_renewal);
 	loop_task_init(&pty->flush, on_flush);
 	window_set_init(&pty->windows, port);
 	window_init(&pty->window);

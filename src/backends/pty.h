@@ -7,9 +7,6 @@
  * what comes, as any other client. Several who have it open at once share it, as they would share a
  * line: each byte goes to one of them.
  *
- * When the last of them has gone, another pseudo terminal takes its place, since the kernel keeps
- * up what they have done to the old one. The link follows.
- *
  * An open master without a slave is always ready, with a hangup: polling it would never sleep. So
  * nothing waits at the master then, and it is inotify that tells when somebody comes.
  */
@@ -25,11 +22,6 @@
 #define PTY_SETTLING_MS 50
 /* If it is flushed so soon after it was opened, its output begins anew. */
 #define PTY_BEGINNING_MS 1000
-/* How long nobody may have opened or closed it before it is renewed: programs come in quick rows.
- */
-#define PTY_RENEWAL_MS 20
-/* How long until that is tried again if the system hasn't got what it takes. */
-#define PTY_RETRY_MS 1000
 
 /*
  * The link at `link`, which has to live as long, leads to it; see pty_device_open(). Returns 0 or

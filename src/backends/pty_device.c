@@ -140,6 +140,18 @@ void pty_device_reset(const struct pty_device *device)
 	pty_device_take_status(device);
 }
 
+int pty_device_unlock(const struct pty_device *device)
+{
+	int fd = open_slave(device);
+
+	/* Who may open it all the same, as root may, can do so for the others. */
+	if (fd < 0)
+		return fd;
+	ioctl(fd, TIOCNXCL);
+	fd_close(&fd);
+	return 0;
+}
+
 void pty_device_get_window(const struct pty_device *device, uint16_t *ret_cols, uint16_t *ret_rows)
 {
 	struct winsize size = {0};
@@ -273,7 +285,7 @@ void pty_device_close(struct pty_device *device)
 	fd_close(&device->master);
 }
 
-int pty_device_prepare(const struct pty_device *device, struct pty_device *ret_fresh)
+int pty_device_renew(struct pty_device *device)
 {
 	struct pty_device fresh = *device; /* its place in the list, too */
 	struct winsize size = {0};
@@ -283,50 +295,13 @@ int pty_device_prepare(const struct pty_device *device, struct pty_device *ret_f
 		return r;
 	if (ioctl(device->master, TIOCGWINSZ, &size) == 0)
 		ioctl(fresh.master, TIOCSWINSZ, &size);
-	*ret_fresh = fresh;
-	return 0;
-}
-
-void pty_device_drop(struct pty_device *fresh)
-{
-	fd_close(&fresh->master);
-}
-
-/* Whether the slave can be opened. Whoever has it open keeps it. */
-static void set_locked(const struct pty_device *device, int locked)
-{
-	ioctl(device->master, TIOCSPTLCK, &locked);
-}
-
-static bool has_input(const struct pty_device *device)
-{
-	struct pollfd master = {.fd = device->master, .events = POLLIN};
-
-	return poll(&master, 1, 0) == 1 && (master.revents & POLLIN);
-}
-
-/* The link leads to `fresh`: made anew if it was removed. */
-static int move_link(const struct pty_device *device, const struct pty_device *fresh)
-{
-	int r = path_link(&device->link, fresh->slave);
-
-	if (r != -EEXIST || !link_is_ours(device))
-		return r;
-	return path_replace_by_link(&device->link, fresh->slave);
-}
-
-int pty_device_replace(struct pty_device *device, const struct pty_device *fresh)
-{
-	int r;
-
-	/* From here on nobody's bytes can get lost in the old one. */
-	set_locked(device, 1);
-	r = pty_device_is_open(device) || has_input(device) ? -EBUSY : move_link(device, fresh);
+	if (link_is_ours(device))
+		r = path_replace_by_link(&fresh.link, fresh.slave);
 	if (r < 0) {
-		set_locked(device, 0);
+		fd_close(&fresh.master);
 		return r;
 	}
 	fd_close(&device->master);
-	*device = *fresh;
+	*device = fresh;
 	return 0;
 }

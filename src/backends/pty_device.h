@@ -51,18 +51,16 @@ bool pty_device_is_open(const struct pty_device *device);
 /* What was written and not read by anybody is dropped, and the slave is raw again. */
 void pty_device_reset(const struct pty_device *device);
 
+/* A program may have kept the terminal for itself (TIOCEXCL), which the kernel keeps up after it.
+ * Takes that back. Returns 0; -EBUSY if only a new terminal helps; or -errno. */
+int pty_device_unlock(const struct pty_device *device);
+
 /*
- * A new terminal to take the place of the old one, since the kernel keeps up after its last user
- * what that has done to it: exclusive use, another line discipline, output that is stopped.
- *
- * First `ret_fresh` is made, with the same window: 0 or -errno. Then, while nothing of the old
- * master is in flight, it takes its place and the link follows: 0; -EBUSY if somebody has the old
- * one open or has typed something that isn't read; -EEXIST if something else is in the link's
- * place; or -errno. Unless that was 0, the old one stays as it was and `fresh` is to be dropped.
+ * A new terminal in the place of the old one, while nobody has it open and nothing of the master is
+ * in flight, with the same window. The link follows, unless it isn't ours any more. Returns 0 or
+ * -errno.
  */
-int pty_device_prepare(const struct pty_device *device, struct pty_device *ret_fresh);
-int pty_device_replace(struct pty_device *device, const struct pty_device *fresh);
-void pty_device_drop(struct pty_device *fresh);
+int pty_device_renew(struct pty_device *device);
 
 /* Throws away what was typed and not read. Returns how many bytes, at least. */
 size_t pty_device_drop_input(const struct pty_device *device);

@@ -7,16 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
-
-/* ".", 16 digits, ".new". */
-#define TEMPORARY_BYTES 24
-#define TEMPORARY_TRIES 4
 
 struct path_folder {
 	struct list link;
@@ -131,33 +125,20 @@ int path_link(const struct path *path, const char *target)
 	return symlinkat(target, path->folder->fd, path->name) < 0 ? -errno : 0;
 }
 
-/* A link under a name that nobody can have taken on purpose. Returns 0 or -errno. */
-static int make_temporary_link(int folder, const char *target, char ret_name[TEMPORARY_BYTES])
-{
-	uint64_t number;
-	int r = -EEXIST;
-
-	for (unsigned int i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
-		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
-			return -EAGAIN;
-		/* Short, however long the link's name is. */
-		snprintf(ret_name, TEMPORARY_BYTES, ".%016" PRIx64 ".new", number);
-		r = symlinkat(target, folder, ret_name) < 0 ? -errno : 0;
-	}
-	return r;
-}
-
 int path_replace_by_link(const struct path *path, const char *target)
 {
 	int folder = path->folder->fd, r;
-	char name[TEMPORARY_BYTES];
+	char *name;
 
-	/* Only a rename replaces in one step, so it is made under another name first. */
-	r = make_temporary_link(folder, target, name);
+	/* Only a rename replaces in one step, so it is made under a name of this process first. */
+	if (asprintf(&name, "%s.%d.new", path->name, getpid()) < 0)
+		return -ENOMEM;
+	r = symlinkat(target, folder, name) < 0 ? -errno : 0;
 	if (r == 0 && renameat(folder, name, folder, path->name) < 0) {
 		r = -errno;
 		unlinkat(folder, name, 0);
 	}
+	free(name);
 	return r;
 }
 

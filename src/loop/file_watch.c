@@ -100,20 +100,11 @@ int file_watch_start(struct file_watch *watch, struct loop_scope *scope, const c
 	return 0;
 }
 
-int file_watch_prepare(const char *path)
-{
-	return add(path);
-}
-
-void file_watch_move(struct file_watch *watch, int id)
+int file_watch_move(struct file_watch *watch, const char *path)
 {
 	inotify_rm_watch(the_inotify.fd, watch->id);
-	watch->id = id;
-}
-
-void file_watch_drop(int id)
-{
-	inotify_rm_watch(the_inotify.fd, id);
+	watch->id = add(path);
+	return watch->id < 0 ? watch->id : 0;
 }
 
 void file_watch_deinit(struct file_watch *watch)

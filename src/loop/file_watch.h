@@ -23,13 +23,8 @@ struct file_watch {
 int file_watch_start(struct file_watch *watch, struct loop_scope *scope, const char *path,
                      void (*changed)(struct file_watch *watch));
 
-/*
- * Watches another file instead, in two steps, so that what may fail comes first: prepare returns
- * an id or -errno; the id is then moved to, or dropped.
- */
-int file_watch_prepare(const char *path);
-void file_watch_move(struct file_watch *watch, int id);
-void file_watch_drop(int id);
+/* Watches another file instead. Returns 0 or -errno; then it watches none. */
+int file_watch_move(struct file_watch *watch, const char *path);
 
 /* For when its scope has drained. */
 void file_watch_deinit(struct file_watch *watch);

@@ -116,43 +116,6 @@ TEST(a_link_is_made_read_and_replaced_in_one_step)
 	remove_folder();
 }
 
-/* Its own name is the longest there is. */
-TEST(a_link_with_a_long_name_is_replaced)
-{
-	char long_text[sizeof(folder) + 256], name[256], target[16];
-	struct path path;
-
-	make_folder();
-	memset(name, 'x', 255);
-	name[255] = '\0';
-	snprintf(long_text, sizeof(long_text), "%s/%s", folder, name);
-	assert_int_equal(path_open(&path, long_text), 0);
-	assert_int_equal(path_link(&path, "/dev/pts/1"), 0);
-	assert_int_equal(path_replace_by_link(&path, "/dev/pts/2"), 0);
-	assert_int_equal(path_read_link(&path, target, sizeof(target)), 0);
-	assert_string_equal(target, "/dev/pts/2");
-	assert_int_equal(path_unlink(&path), 0);
-	path_close(&path);
-	remove_folder();
-}
-
-/* Files under names that can be guessed are no obstacle, and stay. */
-TEST(a_link_is_replaced_whatever_stands_beside_it)
-{
-	char beside[sizeof(text) + 32];
-	struct path path;
-
-	make_folder();
-	snprintf(beside, sizeof(beside), "%s.%d.new", text, getpid());
-	assert_int_equal(mkdir(beside, 0700), 0);
-	assert_int_equal(path_open(&path, text), 0);
-	assert_int_equal(path_link(&path, "/dev/pts/1"), 0);
-	assert_int_equal(path_replace_by_link(&path, "/dev/pts/2"), 0);
-	assert_int_equal(rmdir(beside), 0);
-	path_close(&path);
-	remove_folder();
-}
-
 TEST(paths_in_one_folder_share_its_descriptor)
 {
 	struct path paths[10], other;
@@ -211,8 +174,6 @@ int main(void)
 	    UNIT(it_is_the_folder_that_counts_not_its_name),
 	    UNIT(a_link_is_looked_at_and_removed_itself),
 	    UNIT(a_link_is_made_read_and_replaced_in_one_step),
-	    UNIT(a_link_with_a_long_name_is_replaced),
-	    UNIT(a_link_is_replaced_whatever_stands_beside_it),
 	    UNIT(paths_in_one_folder_share_its_descriptor),
 	    UNIT(where_there_is_no_folder_is_an_error),
 	    UNIT(names_without_a_folder_and_in_the_root_are_found),
