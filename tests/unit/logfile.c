@@ -37,7 +37,7 @@ static char path[64];
 
 static void set_up(void)
 {
-	strcpy(folder + strlen(folder) - 6, "XXXXXX");
+	snprintf(folder, sizeof(folder), "/tmp/logfile.XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/log", folder);
 	backend_fixture_init(&f, HISTORY, 4096);
@@ -291,7 +291,7 @@ TEST(what_can_not_be_a_log_is_refused)
 	unlink(nowhere);
 	/* It may be a FIFO one day. */
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	strcpy(address.sun_path, path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	assert_int_equal(bind(sock, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(begin(path), 0);
 	print("nothing comes of this");
@@ -385,15 +385,18 @@ static void hang(enum hung_files_from from, bool later)
 
 static unsigned int count_threads(void)
 {
+	static const char begin[] = "Threads:";
 	char line[128];
-	unsigned int threads = 0;
+	unsigned long threads = 0;
 	FILE *status = fopen("/proc/self/status", "re");
 
 	assert_non_null(status);
-	while (fgets(line, sizeof(line), status) && sscanf(line, "Threads: %u", &threads) != 1)
-		;
+	while (fgets(line, sizeof(line), status) && threads == 0) {
+		if (strncmp(line, begin, sizeof(begin) - 1) == 0)
+			threads = strtoul(line + sizeof(begin) - 1, NULL, 10);
+	}
 	fclose(status);
-	return threads;
+	return (unsigned int)threads;
 }
 
 static int gate[2];

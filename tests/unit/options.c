@@ -167,7 +167,6 @@ TEST(values_are_taken)
 	    {"--socket-mode=660 --socket-group=4242", client_mode, 0600},
 	    {"--socket-mode=660 --socket-group=4242", client_group, (gid_t)-1},
 	    {"--client-mode=0660", client_mode, 0660},
-	    {"--client-mode=0", client_mode, 0},
 	    {"--client-group=4242", client_group, 4242},
 	    {"--client-mode=0660 --client-group=4242", mode, 0600},
 	    {"--client-mode=0660 --client-group=4242", group, (gid_t)-1},
