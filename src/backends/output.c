@@ -154,44 +154,8 @@ static void look_for_progress(struct reader *reader)
 	if (!reader->queued)
 		return;
 	reader->queued_before = reader->queued(reader);
-	if (reader->queued_before >= before)
-		return;
-	reader->progress_ms = loop_now_ms(loop_of(reader->output));
-	reader->in_advance += before - reader->queued_before;
-	reader->budget += before - reader->queued_before;
-}
-
-/* Whether the ring has too little room for the device because of this reader, whatever others do.
- */
-static bool holds_device(const struct reader *reader)
-{
-	const struct output *output = reader->output;
-
-	return output->wanted > 0 && !reader->lagging && !reader->patient &&
-	       reader_pending(reader) + output->wanted > ring_of(output)->size;
-}
-
-static uint64_t budget_max(const struct reader *reader)
-{
-	return MAX(MIN(ring_of(reader->output)->size, OUTPUT_BUDGET_MAX),
-	           OUTPUT_PATIENCE_MS * OUTPUT_PACE);
-}
-
-/* Counts for how long it was blocked and held the device up since this was counted last. */
-static void count_holding(struct reader *reader)
-{
-	uint64_t now = loop_now_ms(loop_of(reader->output));
-	uint64_t since = MAX(reader->counted_ms, reader->output->waiting_since);
-
-	reader->counted_ms = now;
-	if (!reader->blocked)
-		return;
-	look_for_progress(reader);
-	if (!holds_device(reader))
-		return;
-	reader->budget -= MIN(reader->budget, (now - since) * OUTPUT_PACE);
-	reader->budget = MIN(reader->budget, budget_max(reader));
-	reader->lagging = reader->budget == 0;
+	if (reader->queued_before < before)
+		reader->progress_ms = loop_now_ms(loop_of(reader->output));
 }
 
 /*
@@ -213,9 +177,9 @@ static void judge_waiting(struct output *output)
 		impatient = true;
 		if (!reader->blocked)
 			continue;
-		count_holding(reader);
+		look_for_progress(reader);
 		left = patience_left(reader, output->waiting_since, OUTPUT_PATIENCE_MS);
-		reader->lagging |= left == 0;
+		reader->lagging = left == 0;
 		next = left > 0 ? MIN(next, left) : next;
 	}
 	release_if_room(output);
@@ -331,7 +295,6 @@ void reader_init(struct reader *reader, struct output *output, void (*wake)(stru
 	*reader = (struct reader){
 	    .output = output,
 	    .progress_ms = loop_now_ms(loop_of(output)),
-	    .budget = OUTPUT_PATIENCE_MS * OUTPUT_PACE,
 	    .wake = wake,
 	};
 	catch_up(reader);
@@ -516,34 +479,13 @@ void reader_delivered(struct reader *reader, bool all)
 	release_if_room(reader->output);
 }
 
-/* Counts what it takes without a stop, and neither slower than it may hold the device up. */
-static void count_row(struct reader *reader, size_t len)
-{
-	uint64_t now = loop_now_ms(loop_of(reader->output));
-	bool stopped = now - reader->progress_ms >= OUTPUT_PATIENCE_MS;
-
-	if (stopped || (now - reader->row_since_ms) * OUTPUT_PACE > ring_of(reader->output)->size) {
-		reader->in_a_row = 0;
-		reader->row_since_ms = now;
-	}
-	reader->in_a_row += len;
-}
-
-/* The room that it fills may have been counted when its peer made it. */
-static void earn(struct reader *reader, size_t len)
-{
-	uint64_t before = MIN(reader->in_advance, len);
-
-	reader->in_advance -= before;
-	reader->budget += len - before;
-}
-
 void reader_taken(struct reader *reader, size_t len)
 {
-	count_row(reader, len);
-	earn(reader, len);
+	if (loop_now_ms(loop_of(reader->output)) - reader->progress_ms >= OUTPUT_PATIENCE_MS)
+		reader->in_a_row = 0;
 	if (len > 0)
 		reader->begins_by = 0;
+	reader->in_a_row += len;
 	reader->pos += len;
 	reader->buffered += len;
 	if (!reader_pending(reader) || reader->in_a_row >= ring_of(reader->output)->size)
@@ -554,9 +496,7 @@ void reader_taken(struct reader *reader, size_t len)
 
 void reader_set_blocked(struct reader *reader, bool blocked)
 {
-	count_holding(reader);
 	reader->blocked = blocked;
 	if (blocked && reader->queued)
 		reader->queued_before = reader->queued(reader);
-	release_if_room(reader->output);
 }

@@ -9,11 +9,6 @@
  * without stopping for so long again; with no reader, or lagging ones only, the oldest bytes go. A
  * reader that has just come holds the guest up as others do, at most once for that long.
  *
- * Progress alone isn't enough: each byte that a reader takes lets it hold the guest up for as long
- * as that byte takes at OUTPUT_PACE. What it hasn't used it keeps, up to a ring's worth and
- * OUTPUT_BUDGET_MAX. A reader that has used up this budget lags, too. So what the guest writes
- * takes at most so much longer than at that pace, by readers that are there.
- *
  * A data port has no such rules: those of its readers that are patient hold the guest up however
  * long it takes, and as long as there is none, what wasn't delivered stays. There is no history.
  */
@@ -27,10 +22,6 @@
 
 /* How long a reader that can't be sent anything holds the guest up. */
 #define OUTPUT_PATIENCE_MS 10
-/* Bytes a millisecond: a reader that stays below that can't hold the guest up for ever. */
-#define OUTPUT_PACE 256
-/* Bytes that a reader has taken and may still hold the guest up for: a second's worth. */
-#define OUTPUT_BUDGET_MAX 256000
 /* How long one without progress, and how long all together, hold up the end, where there is time.
  */
 #define OUTPUT_FINISH_MS       1000
@@ -55,10 +46,7 @@ struct reader {
 	uint64_t sending_from; /* while `sending`: bytes from here on must stay where they are */
 	uint64_t begins_by;    /* until it takes something: where it came, on a data port */
 	uint64_t progress_ms;  /* loop time of the last progress */
-	uint64_t in_a_row;     /* bytes that it has taken since it last stopped for long, */
-	uint64_t row_since_ms; /* which was at this loop time */
-	uint64_t budget;       /* bytes that it may still hold the guest up for, see OUTPUT_PACE */
-	uint64_t counted_ms;   /* loop time up to which that is counted, while it is blocked */
+	uint64_t in_a_row;     /* bytes that it has taken since it last stopped for long */
 	size_t buffered;       /* bytes that it has taken and not delivered yet */
 	bool sending;
 	bool terminal;        /* see reader_make_terminal() */
@@ -78,7 +66,6 @@ struct reader {
 	 */
 	uint64_t (*queued)(struct reader *reader);
 	uint64_t queued_before; /* when it was asked last */
-	uint64_t in_advance;    /* bytes of room that this has shown, in its budget already */
 };
 
 /*
