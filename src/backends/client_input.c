@@ -188,7 +188,7 @@ static void end_of_input(struct client *client, int32_t res)
 	if (res == 0 && !client->half_closed)
 		log_debug("%s: client %s sends no more", client->set->port->name, client->name);
 	client->half_closed |= res == 0;
-	/* Who sends no more may well be gone: nobody's window, and nobody's turn to write. */
+	/* A half-closed client may be dead: it loses its window and its right to write. */
 	if (res == 0) {
 		client->hung_up |= peer_has_hung_up(client->fd); /* on TCP that can't be told */
 		client_give_up_writing(client);

@@ -27,7 +27,7 @@ struct output *output_of(struct backend_port *port)
 	return container_of(port, struct output, port);
 }
 
-/* Whoever the ring has overtaken goes on with the oldest byte that is kept. */
+/* A reader that the ring has overtaken goes on with the oldest byte that is kept. */
 static void catch_up(struct reader *reader)
 {
 	uint64_t tail = byte_ring_tail(ring_of(reader->output));
